@@ -1,0 +1,46 @@
+/*
+ * What the engine and krtld ask of an instruction set: decode a site, write a branch, pad.
+ * One folder below arch/ implements it. A caller outside alternatives/ and loader/ has no use for
+ * it.
+ */
+#ifndef HOTINLINE_ALTERNATIVES_ARCH_H
+#define HOTINLINE_ALTERNATIVES_ARCH_H
+
+#include "alternatives/hotinline.h"
+
+#define HOT_ARCH_BRANCH   5 /* bytes of a direct call or jmp */
+#define HOT_ARCH_RETURN   1 /* bytes of a return */
+#define HOT_ARCH_ABSORBER 2 /* bytes of the shortest NOP that means the same behind any prefix */
+
+/*
+ * Whether the 32-bit field at that offset of an executable section is the operand of a direct call
+ * or jmp. width: the hotinline's size. If so *site gets offset (from the section's start), form
+ * and flags. The caller has made sure that field + 4 <= size.
+ */
+bool hot_arch_prove(const uint8_t *section, uint64_t size, uint64_t field, unsigned width,
+		    struct hot_site *site) __attribute__((warn_unused_result));
+
+/* The mark of a wide site, n bytes (n >= 2) that stand behind its call. Executes as NOPs. */
+void hot_arch_mark(uint8_t *bytes, unsigned n);
+
+/* n bytes (n >= 0) of the fewest canonical NOPs. */
+void hot_arch_pad(uint8_t *bytes, unsigned n);
+
+/* `call to` (tail false) or `jmp to`, to run at address from. False: out of reach. */
+bool hot_arch_branch(uint8_t *bytes, uint64_t from, uint64_t to, bool tail)
+    __attribute__((warn_unused_result));
+
+/* Turns the direct call at bytes into a jmp to the same target. */
+void hot_arch_tail(uint8_t *bytes);
+
+/* Writes HOT_ARCH_RETURN bytes, and returns their number. */
+unsigned hot_arch_return(uint8_t *bytes);
+
+/* Whether code means the same behind any byte that hot_arch_prove() takes for a prefix. */
+bool hot_arch_absorbs_prefix(const uint8_t *code, unsigned size);
+
+/* Stores symbol + addend - address (S + A - P, psABI 4.4) in a 32-bit field. False: too far. */
+bool hot_arch_fixup(uint8_t *field, uint64_t address, uint64_t symbol, int32_t addend)
+    __attribute__((warn_unused_result));
+
+#endif

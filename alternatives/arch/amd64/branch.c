@@ -1,0 +1,135 @@
+/*
+ * amd64's part of the engine: direct branches, NOPs, and the proof that a field belongs to one.
+ * Encodings: Intel SDM vol. 2, CALL, JMP, RET and NOP.
+ */
+#include <string.h>
+
+#include "alternatives/arch.h"
+
+#define CALL_REL32 0xe8
+#define JMP_REL32  0xe9
+#define RET_NEAR   0xc3
+#define SS_PREFIX  0x36
+
+#define NOP_MAX    9  /* bytes of the longest NOP that the SDM recommends */
+#define MARK_MAX   10 /* bytes of the longest piece of a mark: a prefix and that NOP */
+
+/* Intel SDM vol. 2B, NOP, table "Recommended Multi-Byte Sequence of NOP Instruction". */
+static const uint8_t nops[NOP_MAX][NOP_MAX] = {
+    {0x90},
+    {0x66, 0x90},
+    {0x0f, 0x1f, 0x00},
+    {0x0f, 0x1f, 0x40, 0x00},
+    {0x0f, 0x1f, 0x44, 0x00, 0x00},
+    {0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00},
+    {0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00},
+    {0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
+    {0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
+};
+
+void hot_arch_pad(uint8_t *bytes, unsigned n)
+{
+	while (n > 0) {
+		unsigned size = n < NOP_MAX ? n : NOP_MAX;
+
+		memcpy(bytes, nops[size - 1], size);
+		bytes += size;
+		n -= size;
+	}
+}
+
+/*
+ * 64-bit mode ignores an SS override. Assemblers and compilers pad with 66 and 2e in front of a
+ * NOP, never with 36, so that 36 right behind a call says who put it there.
+ */
+void hot_arch_mark(uint8_t *bytes, unsigned n)
+{
+	while (n > 0) {
+		unsigned size = n <= MARK_MAX ? n : n == MARK_MAX + 1 ? MARK_MAX - 1 : MARK_MAX;
+
+		bytes[0] = SS_PREFIX;
+		memcpy(bytes + 1, nops[size - 2], size - 1);
+		bytes += size;
+		n -= size;
+	}
+}
+
+/* Legacy and REX prefixes (SDM vol. 2A, 2.1.1 and 2.2.1), but for LOCK, which no branch takes. */
+static bool may_be_prefix(uint8_t byte)
+{
+	switch (byte) {
+	case 0x26:
+	case 0x2e:
+	case 0x36:
+	case 0x3e:
+	case 0x64:
+	case 0x65:
+	case 0x66:
+	case 0x67:
+	case 0xf2:
+	case 0xf3: return true;
+	default: return (byte & 0xf0) == 0x40;
+	}
+}
+
+/* A NOP of two bytes or more stays a NOP. One of one byte does not: 41 90 is xchg r8d, eax. */
+bool hot_arch_absorbs_prefix(const uint8_t *code, unsigned size)
+{
+	if (size >= HOT_ARCH_BRANCH && (code[0] == CALL_REL32 || code[0] == JMP_REL32))
+		return true;
+	if (size >= 2 && code[0] == 0x66)
+		code++, size--;
+	else if (size == 0 || code[0] != 0x0f)
+		return false;
+	return code[0] == 0x90 || (size >= 3 && code[0] == 0x0f && code[1] == 0x1f);
+}
+
+bool hot_arch_prove(const uint8_t *section, uint64_t size, uint64_t field, unsigned width,
+		    struct hot_site *site)
+{
+	uint8_t mark[HOT_SITE_MAX];
+	uint64_t start = field - 1;
+
+	if (field == 0 || start > UINT32_MAX)
+		return false;
+	if (section[start] != CALL_REL32 && section[start] != JMP_REL32)
+		return false;
+	site->offset = (uint32_t)start;
+	site->form = section[start] == CALL_REL32 ? HOT_CALL : HOT_JMP;
+	site->flags = 0;
+	if (start > 0 && may_be_prefix(section[start - 1]))
+		site->flags |= HOT_PREFIXED;
+	if (width > HOT_ARCH_BRANCH + 1 && size - start >= width) {
+		hot_arch_mark(mark, width - HOT_ARCH_BRANCH);
+		if (memcmp(section + start + HOT_ARCH_BRANCH, mark, width - HOT_ARCH_BRANCH) == 0)
+			site->flags |= HOT_WIDE;
+	}
+	return true;
+}
+
+bool hot_arch_fixup(uint8_t *field, uint64_t address, uint64_t symbol, int32_t addend)
+{
+	int64_t value = (int64_t)(symbol + (uint64_t)(int64_t)addend - address);
+
+	if (value != (int32_t)value)
+		return false;
+	memcpy(field, &(int32_t){(int32_t)value}, sizeof(int32_t));
+	return true;
+}
+
+bool hot_arch_branch(uint8_t *bytes, uint64_t from, uint64_t to, bool tail)
+{
+	bytes[0] = tail ? JMP_REL32 : CALL_REL32;
+	return hot_arch_fixup(bytes + 1, from + 1, to, -4);
+}
+
+void hot_arch_tail(uint8_t *bytes)
+{
+	bytes[0] = JMP_REL32;
+}
+
+unsigned hot_arch_return(uint8_t *bytes)
+{
+	bytes[0] = RET_NEAR;
+	return HOT_ARCH_RETURN;
+}

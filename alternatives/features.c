@@ -1,0 +1,218 @@
+/*
+ * From a machine to a choice: features are read once, conditions evaluated, alternatives selected.
+ * Called by a kernel before do_hotinlines(unix), by the host tool, and by the tests.
+ */
+#include "alternatives/hotinline.h"
+
+enum { EAX, EBX, ECX, EDX };
+
+/* What CPUID says about its own extent, and its last answer. */
+struct leaves {
+	const struct hot_env *env;
+	uint32_t basic;    /* highest basic leaf */
+	uint32_t extended; /* highest leaf 8000_xxxx, 0: none */
+	bool hypervisor;   /* CPUID 1 ecx[31]: leaves 4000_xxxx mean something */
+	uint32_t cached_leaf, cached_subleaf;
+	uint32_t cached[4];
+	bool valid; /* of the three above */
+};
+
+static void cpuid(struct leaves *leaves, uint32_t leaf, uint32_t subleaf)
+{
+	if (leaves->valid && leaves->cached_leaf == leaf && leaves->cached_subleaf == subleaf)
+		return;
+	leaves->env->cpuid(leaves->env->ctx, leaf, subleaf, leaves->cached);
+	leaves->cached_leaf = leaf;
+	leaves->cached_subleaf = subleaf;
+	leaves->valid = true;
+}
+
+static void leaves_init(struct leaves *leaves, const struct hot_env *env)
+{
+	*leaves = (struct leaves){.env = env};
+	cpuid(leaves, 0, 0);
+	leaves->basic = leaves->cached[EAX];
+	cpuid(leaves, 0x80000000, 0);
+	if (leaves->cached[EAX] >= 0x80000000)
+		leaves->extended = leaves->cached[EAX];
+	if (leaves->basic >= 1) {
+		cpuid(leaves, 1, 0);
+		leaves->hypervisor = leaves->cached[ECX] >> 31;
+	}
+}
+
+/*
+ * Intel SDM vol. 2A, CPUID: a leaf above the highest returns the data of the highest basic leaf.
+ * Leaf 7 reports its highest subleaf in eax; of other leaves an absent subleaf reads as zeros.
+ */
+static bool leaf_exists(struct leaves *leaves, uint32_t leaf, uint32_t subleaf)
+{
+	if (leaf < 0x40000000)
+		return leaf <= leaves->basic &&
+		       (leaf != 7 || subleaf == 0 ||
+			(cpuid(leaves, 7, 0), subleaf <= leaves->cached[EAX]));
+	if (leaf < 0x80000000) { /* each block of 256 leaves reports its own highest */
+		if (!leaves->hypervisor)
+			return false;
+		cpuid(leaves, leaf & 0xffffff00, 0);
+		return leaf <= leaves->cached[EAX];
+	}
+	return leaf <= leaves->extended;
+}
+
+/* Whether three registers, in this order, spell the signature. */
+static bool spells(const char *signature, uint32_t a, uint32_t b, uint32_t c)
+{
+	const uint32_t regs[3] = {a, b, c};
+	bool more = true;
+
+	for (unsigned i = 0; i < 12; i++) {
+		char wanted = more ? signature[i] : 0;
+
+		more = more && wanted;
+		if ((char)(regs[i / 4] >> (i % 4 * 8)) != wanted)
+			return false;
+	}
+	return true;
+}
+
+/* Each hypervisor interface has a block of 256 leaves; one may stand behind another (Xen behind
+ * Viridian's), so that its signature need not be in the first. */
+static bool hypervisor_is(struct leaves *leaves, const char *signature)
+{
+	for (uint32_t leaf = 0x40000000; leaf < 0x40010000; leaf += 0x100) {
+		if (!leaf_exists(leaves, leaf, 0))
+			continue;
+		cpuid(leaves, leaf, 0);
+		if (spells(signature, leaves->cached[EBX], leaves->cached[ECX],
+			   leaves->cached[EDX]))
+			return true;
+	}
+	return false;
+}
+
+static bool read_feature(const struct hot_table *table, const struct hot_feature *feature,
+			 struct leaves *leaves, const struct hot_features *so_far)
+{
+	const struct hot_env *env = leaves->env;
+
+	if (env->disabled && env->disabled(env->ctx, feature->name))
+		return false;
+	switch ((enum hot_feature_kind)feature->kind) {
+	case HOT_CPUID:
+		if (!leaf_exists(leaves, feature->leaf, feature->subleaf))
+			return false;
+		cpuid(leaves, feature->leaf, feature->subleaf);
+		return leaves->cached[feature->reg & 3] >> (feature->bit & 31) & 1;
+	case HOT_VENDOR:
+		cpuid(leaves, 0, 0);
+		return spells(feature->signature, leaves->cached[EBX], leaves->cached[EDX],
+			      leaves->cached[ECX]);
+	case HOT_HYPERVISOR: return hypervisor_is(leaves, feature->signature);
+	case HOT_BOOT: return env->boot && env->boot(env->ctx, feature->name);
+	case HOT_DERIVED: return hot_condition(table, so_far, feature->condition);
+	}
+	return false;
+}
+
+void hot_features_read(const struct hot_table *table, const struct hot_env *env,
+		       struct hot_features *features)
+{
+	struct leaves leaves;
+
+	leaves_init(&leaves, env);
+	*features = (struct hot_features){{0}};
+	for (unsigned i = 0; i < table->nfeatures; i++) {
+		if (read_feature(table, &table->features[i], &leaves, features))
+			features->set[i / 64] |= 1ull << i % 64;
+	}
+}
+
+bool hot_has(const struct hot_features *features, unsigned feature)
+{
+	return feature < HOT_FEATURES_MAX && features->set[feature / 64] >> feature % 64 & 1;
+}
+
+/* The operands are single bits, so that a word is the whole stack: the top is bit 0. */
+bool hot_condition(const struct hot_table *table, const struct hot_features *features,
+		   uint32_t condition)
+{
+	uint64_t stack = 0;
+
+	if (condition == HOT_ALWAYS)
+		return true;
+	for (const uint16_t *op = table->conditions + condition;; op++) {
+		switch (*op) {
+		case HOT_OP_END: return stack & 1;
+		case HOT_OP_NOT: stack ^= 1; break;
+		case HOT_OP_AND: stack = stack >> 1 & (~1ull | stack); break;
+		case HOT_OP_OR: stack = stack >> 1 | (stack & 1); break;
+		default: stack = stack << 1 | hot_has(features, *op);
+		}
+	}
+}
+
+unsigned hot_select(const struct hot_table *table, const struct hot_features *features,
+		    unsigned hotinline)
+{
+	const struct hotinline *h = &table->hotinlines[hotinline];
+	unsigned i = 0;
+
+	while (i + 1 < h->nalternatives &&
+	       !hot_condition(table, features, table->alternatives[h->alternatives + i].condition))
+		i++;
+	return i;
+}
+
+unsigned hot_find(const struct hot_table *table, const char *name)
+{
+	unsigned low = 0, high = table->nhotinlines;
+
+	while (low < high) {
+		unsigned middle = (low + high) / 2;
+		const unsigned char *a = (const unsigned char *)name;
+		const unsigned char *b = (const unsigned char *)table->hotinlines[middle].name;
+
+		while (*a && *a == *b)
+			a++, b++;
+		if (*a == *b)
+			return middle;
+		if (*a < *b)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return HOT_NONE;
+}
+
+size_t hot_machine_size(const struct hot_table *table)
+{
+	return sizeof(struct hot_machine) +
+	       sizeof(uint64_t) * ((size_t)table->nhotinlines + table->nsymbols) +
+	       table->nhotinlines;
+}
+
+struct hot_machine *hot_machine_init(void *memory, const struct hot_table *table)
+{
+	struct hot_machine *machine = memory;
+
+	*machine = (struct hot_machine){.table = table};
+	machine->stubs = (uint64_t *)(machine + 1);
+	machine->symbols = machine->stubs + table->nhotinlines;
+	machine->chosen = (uint8_t *)(machine->symbols + table->nsymbols);
+	for (unsigned i = 0; i < table->nhotinlines; i++) {
+		machine->stubs[i] = 0;
+		machine->chosen[i] = 0;
+	}
+	for (unsigned i = 0; i < table->nsymbols; i++)
+		machine->symbols[i] = 0;
+	return machine;
+}
+
+void hot_decide(struct hot_machine *machine, const struct hot_features *features)
+{
+	machine->features = *features;
+	for (unsigned i = 0; i < machine->table->nhotinlines; i++)
+		machine->chosen[i] = (uint8_t)hot_select(machine->table, features, i);
+	machine->decided = true;
+}

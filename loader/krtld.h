@@ -1,0 +1,172 @@
+/*
+ * krtld: takes an ET_REL ELF64 object and makes a running module of it. The theory is at the top
+ * of krtld.c. Freestanding C11: everything it needs of the world comes in as a struct krtld_ops.
+ * Used by the boot program and the kernel (kernel/), the host tool (loader/tool.c), and the tests.
+ */
+#ifndef HOTINLINE_LOADER_KRTLD_H
+#define HOTINLINE_LOADER_KRTLD_H
+
+#include "alternatives/hotinline.h"
+
+/* What a piece of a module's memory is for, and so how it is protected in the end. */
+enum krtld_kind {
+	KRTLD_TEXT,   /* SHF_EXECINSTR: read and execute */
+	KRTLD_RODATA, /* read */
+	KRTLD_DATA,   /* SHF_WRITE: read and write */
+	KRTLD_META,   /* krtld's own tables; never at a module's address */
+};
+#define KRTLD_REGIONS 3 /* text, rodata, data: one allocation each */
+
+/* A region of a loaded module. bytes stay a readable view of it for as long as it is loaded. */
+struct krtld_region {
+	uint8_t *bytes;   /* where it can be read; and written, until it is protected */
+	uint64_t address; /* where it runs */
+	size_t size;      /* bytes; 0: the module has no such region */
+};
+
+/* An allocated section. */
+struct krtld_section {
+	const char *name;
+	uint8_t *bytes;   /* inside its region; NULL: not loaded */
+	uint64_t address; /* where it runs */
+	uint64_t size;    /* bytes */
+	uint8_t kind;     /* enum krtld_kind */
+};
+
+/* Why a reference to a stub is not a site. */
+enum krtld_plain {
+	KRTLD_PLAIN_DATA,    /* the section is not executable: a pointer in data */
+	KRTLD_PLAIN_TYPE,    /* not a branch's relocation: an address taken, a GOT slot */
+	KRTLD_PLAIN_ADDEND,  /* the addend is not -4: somewhere inside the stub */
+	KRTLD_PLAIN_OPCODE,  /* the byte before the field is neither e8 nor e9: jcc, lea, … */
+	KRTLD_PLAIN_SECTION, /* by section symbol and addend, not by name */
+};
+
+/* A reference to a stub that is not a site: it works, through the stub. */
+struct krtld_reference {
+	uint64_t address;   /* of the field */
+	uint32_t type;      /* R_X86_64_… */
+	uint16_t hotinline; /* index */
+	uint8_t reason;     /* enum krtld_plain */
+};
+
+struct krtld_module {
+	struct krtld_module *next; /* loaded after this one */
+	const char *name;
+	struct krtld_region regions[KRTLD_REGIONS];
+	struct krtld_section *sections; /* [nsections], by index in the object; [0] is empty */
+	uint32_t nsections;
+	uint32_t ntexts;
+	struct hot_text *texts; /* the pieces of text that have sites, sorted by address */
+	struct hot_site *sites; /* all of them, in one array: texts[] point into it */
+	uint32_t nsites;
+	uint32_t nreferences;
+	struct krtld_reference *references; /* sorted by address */
+	uint32_t users; /* loaded modules that refer to a symbol of this one, and krtld_hold()s */
+	struct krtld_private *private; /* krtld.c's own */
+};
+
+enum krtld_reason {
+	KRTLD_OK,
+	KRTLD_E_MEMORY, /* alloc failed */
+	KRTLD_E_FORMAT, /* not an ET_REL ELF64 object of this machine, or a field of it is wrong */
+	KRTLD_E_TYPE,   /* a relocation type that is not supported, or is refused (TLS, IFUNC) */
+	KRTLD_E_RANGE,  /* the value does not fit the field */
+	KRTLD_E_UNDEFINED, /* a symbol that nobody defines; one report for each */
+	KRTLD_E_DUPLICATE, /* a global that a loaded module defines already; the name of a module */
+	KRTLD_E_STUB,      /* a module defines a stub's name; or unix lacks a stub */
+	KRTLD_E_UNDECIDED, /* a second module before hot_decide() */
+	KRTLD_E_HOTINLINE, /* do_hotinlines() refused: see hot */
+	KRTLD_E_PROTECT,   /* protect failed */
+	KRTLD_E_START,     /* _init returned another value than 0 */
+	KRTLD_E_BUSY,      /* unload of a module in use */
+};
+
+/* What was refused, where and why. Strings live as long as the file. */
+struct krtld_error {
+	enum krtld_reason reason;
+	const char *module;
+	const char *section; /* name, or NULL */
+	uint64_t offset;     /* in the section; in the file where there is no section */
+	const char *symbol;  /* or NULL */
+	const char *what;    /* a phrase: "relocation overflows", or NULL */
+	const char *type;    /* name of the relocation type, or NULL */
+	uint64_t value;      /* the value that does not fit, the index out of range */
+	struct hot_error hot;
+};
+
+/* "OBJECT: section+0xoffset: what, why"; at most size bytes with the NUL. Returns line. */
+const char *krtld_error_line(const struct krtld_error *error, const struct hot_table *table,
+			     char *line, size_t size);
+
+struct krtld_ops {
+	/*
+	 * Memory, zeroed, size > 0. *address: where it will run (for KRTLD_META ignored). NULL: none.
+	 * Text, rodata and data of one module must be within 2 GiB of each other and of unix.
+	 */
+	void *(*alloc)(void *ctx, enum krtld_kind kind, size_t size, size_t align,
+		       uint64_t *address);
+	void (*free)(void *ctx, enum krtld_kind kind, void *bytes, uint64_t address, size_t size);
+	/* Makes a region's final protection true, and its instructions visible to the core. */
+	bool (*protect)(void *ctx, enum krtld_kind kind, void *bytes, uint64_t address,
+			size_t size);
+	/* Optional. An address of its own for one section (the host tool's --layout). False: place it
+	 * with its region. */
+	bool (*place)(void *ctx, const char *module, unsigned section, uint64_t *address);
+	/* Optional. A symbol that no module defines. */
+	bool (*external)(void *ctx, const char *name, uint64_t *value);
+	/* Runs a module's _init (start) or _fini, at that address; 0 is success. NULL: neither runs. */
+	int (*start)(void *ctx, uint64_t address);
+	/* Each refusal, as it is found; several for one load only with KRTLD_E_UNDEFINED. */
+	void (*report)(void *ctx, const struct krtld_error *error);
+};
+
+/* The loaded modules. Zero it, then set the first four. */
+struct krtld {
+	const struct krtld_ops *ops;
+	void *ctx;                   /* handed back to each of ops */
+	struct hot_machine *machine; /* NULL: no hotinlines at all */
+	bool unpatched;              /* leave every site on its stub, decided or not (host tool) */
+	struct krtld_module *first;  /* unix */
+	struct krtld_module *last;
+	void *exports; /* krtld.c's own: hash table of every module's globals */
+};
+
+/*
+ * Loads an object: check, place, resolve, relocate, collect sites, do_hotinlines, protect, start.
+ * name and file must stay as they are for as long as the module is loaded. Returns NULL after a
+ * report; then nothing of it is left.
+ *
+ * The first module may come before hot_decide(): it is unix, its sites are collected but left to
+ * the kernel's own do_hotinlines(), and it is not started. If it defines one stub it must define
+ * them all, and every symbol of a fix-up; their addresses go into the machine. Whoever has no such
+ * module fills in machine->stubs and machine->symbols himself. A stub that is known already may be
+ * defined by nobody else.
+ */
+struct krtld_module *krtld_load(struct krtld *krtld, const char *name, const void *file,
+				size_t size) __attribute__((warn_unused_result));
+
+/* False after a report: the module is in use, or its _fini refused. */
+bool krtld_unload(struct krtld *krtld, struct krtld_module *module)
+    __attribute__((warn_unused_result));
+
+struct krtld_module *krtld_find(const struct krtld *krtld, const char *name);
+
+/* The value of a global symbol of any module. */
+bool krtld_lookup(const struct krtld *krtld, const char *name, uint64_t *value)
+    __attribute__((warn_unused_result));
+
+/* A global or local symbol of one module. */
+bool krtld_module_symbol(const struct krtld_module *module, const char *name, uint64_t *value)
+    __attribute__((warn_unused_result));
+
+/* Names an address: the module it is in, and the nearest symbol at or below it in its section.
+ * NULL: in no module. *symbol is NULL where there is none; *size is 0 where it is unknown. */
+const struct krtld_module *krtld_name(const struct krtld *krtld, uint64_t address,
+				      const char **symbol, uint64_t *offset, uint64_t *size);
+
+/* "call", "jmp", "stub"; and why a reference is no site, as a phrase. */
+const char *krtld_form_text(enum hot_form form);
+const char *krtld_plain_text(enum krtld_plain reason);
+
+#endif
