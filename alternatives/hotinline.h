@@ -261,7 +261,7 @@ unsigned hot_site_size(const struct hot_table *table, const struct hot_site *sit
 /*
  * The bytes that a site must hold before it is patched (as relocated), or once it is (as chosen).
  * bytes: room for HOT_SITE_MAX + 1. Returns their number, or 0 with *error set (HOT_E_SITE,
- * HOT_E_REACH, HOT_E_SYMBOL; HOT_E_UNDECIDED for HOT_NOW).
+ * HOT_E_BOUNDS, HOT_E_REACH, HOT_E_SYMBOL; HOT_E_UNDECIDED for HOT_NOW).
  */
 unsigned hot_site_bytes(const struct hot_machine *machine, const struct hot_text *text,
 			const struct hot_site *site, enum hot_state state, uint8_t *bytes,

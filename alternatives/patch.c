@@ -85,7 +85,8 @@ static bool write_branch(const struct rendering *r, const struct hot_site *site)
 static int fit(const struct rendering *r, const struct hot_site *site)
 {
 	const struct hot_alternative *a = r->alternative;
-	unsigned size = a->size + (site->form != HOT_CALL && !a->tail ? HOT_ARCH_RETURN : 0);
+	bool returns = site->form != HOT_CALL && !a->tail;
+	unsigned size = a->size + (returns ? HOT_ARCH_RETURN : 0u);
 
 	if (size > r->room)
 		return -1;
@@ -116,6 +117,8 @@ unsigned hot_site_bytes(const struct hot_machine *machine, const struct hot_text
 	r.alternative += state == HOT_NOW ? machine->chosen[site->hotinline] : h->nalternatives - 1;
 	r.address = error->address;
 	r.room = hot_site_size(table, site);
+	if (r.room > text->size || site->offset > text->size - r.room)
+		return refuse(error, HOT_E_BOUNDS);
 	at = fit(&r, site);
 	if (at < 0 || (state == HOT_BEFORE && site->form != HOT_STUB))
 		return write_branch(&r, site) ? r.room : 0;
@@ -146,8 +149,6 @@ static bool plan_site(const struct hot_machine *machine, const struct hot_text *
 	if (site->offset < *end)
 		return refuse(error, HOT_E_OVERLAP);
 	*end = (uint64_t)site->offset + size;
-	if (*end > text->size)
-		return refuse(error, HOT_E_BOUNDS);
 	if (!same_bytes(before, text->bytes + site->offset, size, HOT_E_OLD_BYTES, error))
 		return false;
 	return hot_site_bytes(machine, text, site, HOT_NOW, now, error) != 0;
