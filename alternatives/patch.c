@@ -2,9 +2,8 @@
  * From a choice to the bytes of a site: do_hotinlines() and hot_verify(). Called by krtld for each
  * module, and by a kernel for itself. The theory is in hotinline.h.
  */
-#include <string.h>
-
 #include "alternatives/arch.h"
+#include "alternatives/memory.h"
 
 /* A site's bytes in the making. */
 struct rendering {

@@ -2,9 +2,8 @@
  * amd64's part of the engine: direct branches, NOPs, and the proof that a field belongs to one.
  * Encodings: Intel SDM vol. 2, CALL, JMP, RET and NOP.
  */
-#include <string.h>
-
 #include "alternatives/arch.h"
+#include "alternatives/memory.h"
 
 #define CALL_REL32 0xe8
 #define JMP_REL32  0xe9

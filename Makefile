@@ -1,0 +1,228 @@
+# hotinline: one Makefile for all of it. `make help` lists what it can do; V=1 shows the commands;
+# whatever it builds lies in build/, and what hotc writes in generated/.
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@echo "  $(1)	$(2)")
+
+# What Debian 12 calls the things that the project needs.
+PACKAGES := gcc libc6-dev make binutils clang llvm libclang-rt-14-dev nasm cpio qemu-system-x86 \
+	gdb libcriterion-dev python3 python3-lark python3-jinja2 python3-pyelftools \
+	python3-capstone python3-pytest python3-mypy clang-format cppcheck bear
+
+.PHONY: all run test test-dsl test-host test-qemu lint clean help setup
+##setup         install with apt what is missing (as root, or through sudo)
+##all           build the host tool, the kernel, its modules and the boot archive
+
+ifneq ($(filter setup,$(MAKECMDGOALS)),)
+# The rest of this file needs what setup installs: the other goals start afresh behind it.
+after := $(filter-out setup,$(MAKECMDGOALS))
+.PHONY: $(after)
+.NOTPARALLEL:
+setup:
+	@missing=; for p in $(PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q '^install ok' || \
+			missing="$$missing $$p"; done; \
+	if [ -z "$$missing" ]; then echo "setup: nothing is missing"; exit 0; fi; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	install="apt-get install -y --no-install-recommends$$missing"; \
+	if [ "$$sudo" ] && ! command -v sudo >/dev/null; then \
+		echo "setup: neither root nor sudo here. As root, run:" >&2; \
+		echo "    apt-get update && $$install" >&2; exit 1; fi; \
+	echo "setup: installing$$missing"; \
+	export DEBIAN_FRONTEND=noninteractive; log=$$(mktemp); \
+	if $$sudo apt-get update >$$log 2>&1 && $$sudo $$install >>$$log 2>&1; then \
+		rm -f $$log; echo "setup: done"; \
+	else tail -n 20 $$log >&2; rm -f $$log; echo "setup: failed: $$install" >&2; exit 1; fi
+$(after): setup
+	@$(MAKE) --no-print-directory $@
+else
+
+CC := gcc
+CLANG := clang
+NASM := nasm
+LD := ld
+OBJCOPY := objcopy
+# A Python that has the libraries: the first on PATH may be another than Debian's.
+PYTHON := $(firstword $(foreach p,/usr/bin/python3 python3,$(shell \
+	$(p) -c 'import lark, jinja2, elftools, capstone' 2>/dev/null && echo $(p))) python3)
+
+# ---- Sources, one list for kernel, boot program, host tool and tests ----
+
+ABI := amd64
+LIBRARY := $(wildcard alternatives/*.c alternatives/arch/$(ABI)/*.c \
+	loader/arch/$(ABI)/*.c) $(filter-out loader/tool%.c,$(wildcard loader/*.c))
+TOOL := $(wildcard loader/tool*.c)
+BOOT := $(wildcard kernel/boot/*.c kernel/boot/*.asm)
+UNIX := $(wildcard kernel/*.c kernel/arch/$(ABI)/*.c kernel/arch/$(ABI)/*.asm)
+MODULES := $(wildcard kernel/modules/*.c kernel/modules/*.asm)
+TEST_MODULES := $(wildcard tests/qemu/modules/*.c tests/qemu/modules/*.asm)
+HOST_TESTS := $(wildcard tests/host/*.c)
+
+objects = $(addprefix $(1)/,$(addsuffix .o,$(basename $(2))))
+
+# ---- Flags ----
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla
+CFLAGS := -std=gnu11 -g $(WARN) -I. -Igenerated
+KERNEL_CFLAGS := $(CFLAGS) -O2 -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
+	-mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
+	-fcf-protection=none -fno-common
+HOST_CFLAGS := $(CFLAGS) -O2
+TEST_CFLAGS := $(CFLAGS) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=all
+NASMFLAGS := -f elf64 -g -F dwarf -I./ -Igenerated/ -w+error
+
+# ---- What hotc writes ----
+
+HOT_FILES := $(sort $(wildcard alternatives/*.hot))
+HOT_OUT := generated
+include generated/hot.mk
+$(HOT_OUT)/hot.mk: dsl/hotc
+	$(call say,HOTC,$(HOT_OUT))
+	$(Q)$(PYTHON) dsl/hotc compile --out $(HOT_OUT) $(HOT_FILES)
+
+# ---- all ----
+
+all: build/bin/krtld build/kernel/boot.elf build/boot.cpio
+
+build/kernel/%.o: %.c | $(HOT_OUT)/hotinline.h
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -c $< -o $@
+
+# NASM names an object's includes only when asked for nothing else.
+build/kernel/%.o: %.asm | $(HOT_OUT)/hotinline.h
+	$(call say,NASM,$<)
+	@mkdir -p $(@D)
+	$(Q)$(NASM) $(NASMFLAGS) -M -MF $(@:.o=.d) -MT $@ $<
+	$(Q)$(NASM) $(NASMFLAGS) $< -o $@
+
+build/host/%.o: %.c | $(HOT_OUT)/hotinline.h
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
+
+build/tests/%.o: %.c | $(HOT_OUT)/hotinline.h
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
+
+build/bin/krtld: $(call objects,build/host,$(LIBRARY) $(TOOL) $(HOT_OUT)/hottable.c)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CFLAGS) $^ -o $@
+
+build/kernel/boot.elf: kernel/boot/boot.ld $(call objects,build/kernel,$(BOOT) $(LIBRARY) \
+		$(HOT_OUT)/hottable.c)
+	$(call say,LD,$@)
+	$(Q)$(LD) -nostdlib -static -z noexecstack -z max-page-size=4096 --build-id=none -T $^ -o $@
+
+# unix stays relocatable: its relocations are the record of its sites.
+build/kernel/unix.o: $(call objects,build/kernel,$(UNIX) $(LIBRARY) $(HOT_OUT)/hottable.c \
+		$(HOT_OUT)/hotstubs.asm)
+	$(call say,LD -r,$@)
+	$(Q)$(LD) -r -z noexecstack $^ -o $@
+
+KO := $(foreach m,$(MODULES),build/modules/$(basename $(notdir $(m))).ko)
+build/modules/%.ko: build/kernel/kernel/modules/%.o
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+TEST_KO := $(foreach m,$(TEST_MODULES),build/tests/modules/$(basename $(notdir $(m))).ko)
+build/tests/modules/%.ko: build/kernel/tests/qemu/modules/%.o
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+# archive: a cpio of a staged tree, stripped of what only a debugger reads. $(1): modules.
+define archive
+	$(call say,CPIO,$@)
+	$(Q)rm -rf $@.d && mkdir -p $@.d/modules
+	$(Q)$(OBJCOPY) --strip-debug build/kernel/unix.o $@.d/unix
+	$(Q)for m in $(1); do $(OBJCOPY) --strip-debug $$m $@.d/modules/$${m##*/} || exit 1; done
+	$(Q)cd $@.d && find . -mindepth 1 | LC_ALL=C sort | \
+		cpio --quiet -o -H newc --reproducible -R 0:0 > $(CURDIR)/$@
+endef
+build/boot.cpio: build/kernel/unix.o $(KO) build/names.checked
+	$(call archive,$(KO))
+
+build/tests/boot.cpio: build/kernel/unix.o $(KO) $(TEST_KO)
+	@mkdir -p $(@D)
+	$(call archive,$(KO) $(TEST_KO))
+
+# A module may name only what unix, another module or a declaration defines.
+build/names.checked: build/kernel/unix.o $(KO)
+	$(call say,CHECK,names in unix and its modules)
+	$(Q)$(PYTHON) dsl/hotc check --json $(HOT_OUT)/hotinline.json --kernel $^
+	@touch $@
+
+# ---- run ----
+
+##run           boot in QEMU and show functions before and after; CPU= ARGS= SMP= MACHINE= MEM=
+run: all
+	@$(PYTHON) kernel/qemu/run.py $(if $(CPU),--cpu '$(CPU)') $(if $(ARGS),--args '$(ARGS)') \
+		$(if $(SMP),--smp '$(SMP)') $(if $(MACHINE),--machine '$(MACHINE)') \
+		$(if $(MEM),--mem '$(MEM)')
+
+# ---- tests ----
+
+##test          every test: host (Criterion), dsl and qemu (pytest); ends in one count
+##test-host     the engine and krtld, on the host, with sanitizers
+##test-dsl      hotc
+##test-qemu     the kernel on a matrix of machines
+test: all tests-built
+	@$(PYTHON) tests/run.py host dsl qemu
+test-host: build/tests/host-tests build/bin/krtld
+	@$(PYTHON) tests/run.py host
+test-dsl:
+	@$(PYTHON) tests/run.py dsl
+test-qemu: all build/tests/boot.cpio
+	@$(PYTHON) tests/run.py qemu
+.PHONY: tests-built
+tests-built: build/tests/host-tests build/tests/boot.cpio
+
+-include tests/host/objects.mk
+build/tests/host-tests: $(call objects,build/tests,$(HOST_TESTS) $(LIBRARY) \
+		$(HOT_OUT)/hottable.c) $(TEST_OBJECTS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TEST_CFLAGS) $(filter-out $(TEST_OBJECTS),$^) -lcriterion -o $@
+
+# ---- lint and the rest ----
+
+C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+PY_FILES := $(shell git ls-files '*.py' dsl/hotc 2>/dev/null)
+##lint          clang-format, both compilers' warnings, cppcheck, mypy, and ruff where there is one
+lint: all tests-built
+	$(call say,FORMAT,clang-format)
+	$(Q)clang-format --dry-run --Werror $(C_FILES)
+	$(call say,WARN,clang)
+	$(Q)for f in $(filter %.c,$(LIBRARY) $(UNIX) $(BOOT) $(MODULES)) $(HOT_OUT)/hottable.c; do \
+		$(CLANG) $(KERNEL_CFLAGS) -fsyntax-only $$f || exit 1; done
+	$(Q)for f in $(TOOL) $(HOST_TESTS); do \
+		$(CLANG) $(HOST_CFLAGS) -fsyntax-only $$f || exit 1; done
+	$(call say,CHECK,cppcheck)
+	$(Q)cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -I. -I$(HOT_OUT) \
+		--enable=warning,performance,portability $(LIBRARY) $(TOOL) \
+		$(filter %.c,$(UNIX) $(BOOT) $(MODULES))
+	$(call say,CHECK,mypy)
+	$(Q)$(PYTHON) -m mypy --no-error-summary $(PY_FILES)
+	$(Q)if command -v ruff >/dev/null; then ruff check $(PY_FILES); fi
+	@echo "lint: clean"
+
+##compile_commands.json  for editors (through bear, which watches a full build)
+compile_commands.json: $(HOT_OUT)/hotinline.h
+	$(Q)bear --output $@ -- $(MAKE) --no-print-directory -B all tests-built
+
+##clean         remove build/ and what hotc wrote
+clean:
+	$(Q)rm -rf build compile_commands.json
+	$(Q)find $(HOT_OUT) -mindepth 1 ! -name README.md -delete
+
+##help          this list
+help:
+	@sed -n 's/^##/  /p' $(firstword $(MAKEFILE_LIST)) | sort
+
+-include $(shell find build -name '*.d' -type f 2>/dev/null)
+endif
