@@ -1,0 +1,79 @@
+/* A piece of text with sites; see text.h. */
+#include <stdlib.h>
+#include <string.h>
+#include <criterion/criterion.h>
+
+#include "tests/host/bytes.h"
+#include "tests/host/text.h"
+
+struct text *text_new(struct hot_machine *machine, uint32_t size)
+{
+	struct text *text = calloc(1, sizeof(*text));
+
+	text->machine = machine;
+	text->text.address = TEXT_RUNS;
+	text->text.bytes = malloc(size);
+	text->text.size = size;
+	text->text.sites = text->sites;
+	text->before = malloc(size);
+	memset(text->text.bytes, TEXT_FILL, size);
+	return text;
+}
+
+struct hot_site *text_site(struct text *text, uint32_t offset, const char *hotinline,
+			   enum hot_form form, unsigned flags)
+{
+	struct hot_site *site = &text->sites[text->text.nsites];
+	uint8_t bytes[HOT_SITE_MAX + 1];
+	struct hot_error error;
+	unsigned size;
+
+	cr_assert(text->text.nsites < TEXT_SITES);
+	*site = (struct hot_site){offset, (uint16_t)hot_find(text->machine->table, hotinline),
+				  (uint8_t)form, (uint8_t)flags};
+	text->text.nsites++;
+	size = hot_site_bytes(text->machine, &text->text, site, HOT_BEFORE, bytes, &error);
+	cr_assert(size, "%s: reason %u", hotinline, error.reason);
+	memcpy(text->text.bytes + offset, bytes, size);
+	return site;
+}
+
+void text_seal(struct text *text)
+{
+	memcpy(text->before, text->text.bytes, text->text.size);
+}
+
+void text_expect_unchanged(const struct text *text, const char *what)
+{
+	bytes_expect(what, text->text.bytes, text->before, text->text.size);
+}
+
+struct hot_error text_expect_refusal(const struct text *text, enum hot_reason reason)
+{
+	struct hot_error error;
+
+	memset(&error, 0xa5, sizeof(error));
+	cr_expect(!do_hotinlines(text->machine, &text->text, 1, &error), "it was not refused");
+	cr_expect_eq(error.reason, reason, "refused because \"%s\", not \"%s\"",
+		     hot_reason_text(error.reason), hot_reason_text(reason));
+	text_expect_unchanged(text, "a refusal has written");
+	return error;
+}
+
+void text_patch(const struct text *text)
+{
+	struct hot_error error;
+
+	cr_assert(do_hotinlines(text->machine, &text->text, 1, &error), "refused at %lx: %s",
+		  error.address, hot_reason_text(error.reason));
+	cr_expect(hot_verify(text->machine, &text->text, 1, HOT_NOW, &error));
+}
+
+void text_expect(const struct text *text, uint32_t offset, const char *bytes)
+{
+	uint8_t want[HOT_SITE_MAX + 1];
+	size_t size =
+	    table_bytes(text->machine, bytes, text->text.address + offset, want, sizeof(want));
+
+	bytes_expect(bytes, text->text.bytes + offset, want, size);
+}
