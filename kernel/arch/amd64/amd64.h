@@ -1,0 +1,108 @@
+/* Instructions that C has no words for. Used by kernel/ wherever it touches the CPU. */
+#ifndef HOTINLINE_KERNEL_AMD64_H
+#define HOTINLINE_KERNEL_AMD64_H
+
+#include <stdint.h>
+
+#define EFLAGS_AC    (1ul << 18)
+#define EFER         0xc0000080u /* model-specific registers: Intel SDM vol. 4 */
+#define EFER_NXE     (1ul << 11)
+#define CR4_UMIP     (1ul << 11)
+#define CR4_FSGSBASE (1ul << 16)
+#define CR4_SMEP     (1ul << 20)
+#define CR4_SMAP     (1ul << 21)
+
+static inline void outb(uint16_t port, uint8_t value)
+{
+	asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline void outl(uint16_t port, uint32_t value)
+{
+	asm volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline uint8_t inb(uint16_t port)
+{
+	uint8_t value;
+
+	asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
+static inline void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+{
+	asm volatile("cpuid"
+		     : "=a"(regs[0]), "=b"(regs[1]), "=c"(regs[2]), "=d"(regs[3])
+		     : "a"(leaf), "c"(subleaf));
+}
+
+static inline uint64_t rdmsr(uint32_t msr)
+{
+	uint32_t low, high;
+
+	asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
+	return (uint64_t)high << 32 | low;
+}
+
+static inline void wrmsr(uint32_t msr, uint64_t value)
+{
+	asm volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+}
+
+static inline uint64_t rdtsc(void)
+{
+	uint32_t low, high;
+
+	asm volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+
+static inline uint64_t read_cr2(void)
+{
+	uint64_t value;
+
+	asm volatile("mov %%cr2, %0" : "=r"(value));
+	return value;
+}
+
+static inline uint64_t read_cr3(void)
+{
+	uint64_t value;
+
+	asm volatile("mov %%cr3, %0" : "=r"(value));
+	return value;
+}
+
+static inline void write_cr3(uint64_t value)
+{
+	asm volatile("mov %0, %%cr3" : : "r"(value) : "memory");
+}
+
+static inline uint64_t read_cr4(void)
+{
+	uint64_t value;
+
+	asm volatile("mov %%cr4, %0" : "=r"(value));
+	return value;
+}
+
+static inline void write_cr4(uint64_t value)
+{
+	asm volatile("mov %0, %%cr4" : : "r"(value) : "memory");
+}
+
+static inline uint64_t read_flags(void)
+{
+	uint64_t value;
+
+	asm volatile("pushfq; popq %0" : "=r"(value));
+	return value;
+}
+
+static inline void invlpg(uint64_t address)
+{
+	asm volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+#endif

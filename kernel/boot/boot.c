@@ -1,0 +1,123 @@
+/*
+ * The boot program, in C: makes the page tables, finds unix in the boot archive, has krtld load it
+ * at a random address, and jumps there. entry.asm calls boot_main() in long mode.
+ */
+#include "hottable.h"
+#include "kernel/arch/amd64/amd64.h"
+#include "kernel/boot/boot.h"
+
+/* Leaves as much again free above the kernel's address space: nothing wraps around. */
+#define KAS_SLOTS (((2ul << 30) - 2 * KAS_SIZE) / PAGE_SIZE)
+
+/* unix reads it at this address after the boot program's own memory is gone: on pages of kas. */
+static struct bootinfo *info;
+
+static void map_physical(uint64_t start, uint64_t end)
+{
+	for (uint64_t at = start & ~PAGE_MASK; at < end; at += PAGE_SIZE)
+		if (!paging_map(PHYSMAP + at, at, PROT_RW))
+			panic("boot: no memory for page tables: give QEMU more than -m 16M");
+}
+
+/* All RAM below PHYSMAP_MAX, and the archive wherever it is. */
+static void memory_init(const struct machine_info *machine)
+{
+	pages.next = machine->ram_start;
+	pages.end = machine->ram_end;
+	pages.nfree = (pages.end - pages.next) / PAGE_SIZE;
+	paging_init((uint64_t)boot_root);
+	map_physical(0, machine->ram_end);
+	map_physical(machine->archive, machine->archive + machine->archive_size);
+	physmap_base = PHYSMAP;
+}
+
+/* RDRAND where the CPU has it (Intel SDM vol. 1, 7.3.17: try ten times), else the time. */
+static uint64_t random_number(void)
+{
+	uint32_t regs[4];
+	uint64_t value;
+	bool ok = false;
+
+	cpuid(1, 0, regs);
+	if (regs[2] >> 30 & 1)
+		for (unsigned i = 0; i < 10 && !ok; i++)
+			asm volatile("rdrand %0" : "=r"(value), "=@ccc"(ok));
+	return ok ? value : rdtsc() * 0x9e3779b97f4a7c15 >> 20;
+}
+
+static uint64_t choose_base(const char *cmdline)
+{
+	char value[ARG_MAX];
+
+	if (args_find(cmdline, "nokaslr", value, sizeof(value)))
+		return KAS_BASE;
+	return KAS_BASE + random_number() % KAS_SLOTS * PAGE_SIZE;
+}
+
+static void report(void *ctx, const struct krtld_error *error)
+{
+	char line[512];
+
+	(void)ctx;
+	kprintf("krtld: %s\n", krtld_error_line(error, &hot_table, line, sizeof(line)));
+}
+
+static const struct krtld_ops boot_ops = {
+    .alloc = memory_alloc,
+    .free = memory_free,
+    .protect = memory_protect,
+    .report = report,
+};
+
+static void *allocate(size_t size)
+{
+	void *memory = kas_alloc(size, PAGE_SIZE);
+
+	if (!memory)
+		panic("boot: no memory: give QEMU a larger -m");
+	return memory;
+}
+
+/* Loads unix with its sites unpatched, because nobody has decided yet. Returns its first function. */
+static uint64_t load_unix(void)
+{
+	struct krtld *loader = &info->krtld;
+	struct archive file;
+	uint64_t entry;
+
+	if (!cpio_find(&info->archive, info->unix_name, &file))
+		panic("boot: no %s in the boot archive", info->unix_name);
+	loader->ops = &boot_ops;
+	loader->machine = hot_machine_init(allocate(hot_machine_size(&hot_table)), &hot_table);
+	if (!krtld_load(loader, info->unix_name, file.bytes, file.size))
+		panic("boot: krtld refused %s", info->unix_name);
+	if (!krtld_lookup(loader, "unix_main", &entry))
+		panic("boot: %s has no unix_main", info->unix_name);
+	return entry;
+}
+
+void boot_main(uint64_t start_info)
+{
+	static struct machine_info machine;
+	uint64_t entry, stack;
+
+	serial_init();
+	pvh_read(start_info, &machine);
+	memory_init(&machine);
+	if (!kas_init(choose_base(machine.cmdline)))
+		panic("boot: no memory for page tables: give QEMU more than -m 16M");
+
+	info = allocate(sizeof(*info));
+	ksnprintf(info->unix_name, sizeof(info->unix_name), "unix");
+	ksnprintf(info->cmdline, CMDLINE_MAX, "%s", machine.cmdline);
+	info->archive.bytes = physmap(machine.archive);
+	info->archive.size = machine.archive_size;
+	info->rsdp = machine.rsdp;
+	info->root = (uint64_t)boot_root;
+
+	entry = load_unix();
+	stack = (uint64_t)allocate(STACK_SIZE) + STACK_SIZE;
+	info->pages = pages;
+	info->kas = kas;
+	boot_enter(info, entry, stack);
+}

@@ -1,0 +1,28 @@
+/* What the files of the boot program use of each other. */
+#ifndef HOTINLINE_KERNEL_BOOT_H
+#define HOTINLINE_KERNEL_BOOT_H
+
+#include "kernel/defs.h"
+
+/* What the machine's firmware says, copied out of its tables. Addresses are physical. */
+struct machine_info {
+	uint64_t ram_start; /* RAM that nobody uses: from here .. */
+	uint64_t ram_end;   /* .. to here */
+	uint64_t archive;
+	uint64_t archive_size;
+	uint64_t rsdp;
+	char cmdline[CMDLINE_MAX];
+};
+
+/* pvh.c */
+void pvh_read(uint64_t start_info, struct machine_info *machine);
+
+/* entry.asm */
+extern uint64_t boot_root[512];
+void boot_enter(const struct bootinfo *info, uint64_t entry, uint64_t stack)
+    __attribute__((noreturn));
+
+/* boot.c: called by entry.asm */
+void boot_main(uint64_t start_info) __attribute__((noreturn));
+
+#endif

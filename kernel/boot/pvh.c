@@ -1,0 +1,84 @@
+/*
+ * Reads the PVH start info (Xen public/arch-x86/hvm/start_info.h): command line, boot archive,
+ * memory map. Called by boot.c while physical addresses are also virtual ones.
+ */
+#include "kernel/boot/boot.h"
+
+#define START_INFO_MAGIC 0x336ec578
+#define MEMORY_RAM       1
+
+struct start_info {
+	uint32_t magic;
+	uint32_t version; /* 1 has the memory map */
+	uint32_t flags;
+	uint32_t nmodules;
+	uint64_t modules;
+	uint64_t cmdline;
+	uint64_t rsdp;
+	uint64_t memory;
+	uint32_t nmemory;
+	uint32_t reserved;
+};
+_Static_assert(sizeof(struct start_info) == 56, "fixed by the PVH ABI");
+
+struct start_module {
+	uint64_t address;
+	uint64_t size;
+	uint64_t cmdline;
+	uint64_t reserved;
+};
+_Static_assert(sizeof(struct start_module) == 32, "fixed by the PVH ABI");
+
+struct start_memory {
+	uint64_t address;
+	uint64_t size;
+	uint32_t type;
+	uint32_t reserved;
+};
+_Static_assert(sizeof(struct start_memory) == 24, "fixed by the PVH ABI");
+
+extern uint8_t boot_end[]; /* boot.ld */
+
+static uint64_t min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The piece of RAM that the boot program is in, from its end on, without the archive. */
+static void find_memory(const struct start_info *info, struct machine_info *machine)
+{
+	const struct start_memory *map = physmap(info->memory);
+	uint64_t used = (uint64_t)boot_end;
+
+	for (uint32_t i = 0; i < info->nmemory; i++) {
+		uint64_t end = map[i].address + map[i].size;
+
+		if (map[i].type != MEMORY_RAM || map[i].address > used || end <= used)
+			continue;
+		machine->ram_start = used;
+		machine->ram_end = min(end, PHYSMAP_MAX) & ~PAGE_MASK;
+	}
+	if (machine->archive >= used && machine->archive < machine->ram_end)
+		machine->ram_end = machine->archive & ~PAGE_MASK;
+}
+
+void pvh_read(uint64_t start_info, struct machine_info *machine)
+{
+	const struct start_info *info = physmap(start_info);
+	const struct start_module *modules;
+
+	if (info->magic != START_INFO_MAGIC || info->version < 1)
+		panic("boot: no PVH start info with a memory map: boot with QEMU's -kernel");
+	if (info->cmdline)
+		ksnprintf(machine->cmdline, CMDLINE_MAX, "%s",
+			  (const char *)physmap(info->cmdline));
+	if (info->nmodules < 1)
+		panic("boot: no boot archive: give QEMU -initrd build/boot.cpio");
+	modules = physmap(info->modules);
+	machine->archive = modules[0].address;
+	machine->archive_size = modules[0].size;
+	machine->rsdp = info->rsdp;
+	find_memory(info, machine);
+	if (!machine->ram_end)
+		panic("boot: the memory map has no RAM behind the boot program");
+}

@@ -1,0 +1,32 @@
+/*
+ * Physical memory, a page at a time: first those that were never used, in order, and before them
+ * those that came back. The boot program fills in the range; unix takes its state over.
+ */
+#include "kernel/defs.h"
+
+struct pages pages;
+uint64_t physmap_base;
+
+uint64_t page_alloc(void)
+{
+	uint64_t page = pages.freed;
+
+	if (page) {
+		pages.freed = *(uint64_t *)physmap(page);
+	} else if (pages.next < pages.end) {
+		page = pages.next;
+		pages.next += PAGE_SIZE;
+	} else {
+		return 0;
+	}
+	pages.nfree--;
+	memset(physmap(page), 0, PAGE_SIZE);
+	return page;
+}
+
+void page_free(uint64_t physical)
+{
+	*(uint64_t *)physmap(physical) = pages.freed;
+	pages.freed = physical;
+	pages.nfree++;
+}

@@ -1,0 +1,158 @@
+/*
+ * Formatted output to the console and into memory: %c %s %d %u %x %lu %lx %%, each with a width
+ * and with the flags `-` and `0`. Used everywhere.
+ */
+#include <stdarg.h>
+
+#include "kernel/defs.h"
+
+/* Where characters go: into line while there is room, or to the console where there is none. */
+struct sink {
+	char *line;
+	size_t size;
+	size_t used;
+};
+
+struct conversion {
+	bool left;
+	bool zeros;
+	bool is_long;
+	unsigned width;
+};
+
+static void put(struct sink *sink, char c)
+{
+	if (!sink->line)
+		serial_put(c);
+	else if (sink->used + 1 < sink->size)
+		sink->line[sink->used] = c;
+	sink->used++;
+}
+
+static void put_padded(struct sink *sink, const char *s, size_t n, const struct conversion *how)
+{
+	size_t fill = how->width > n ? how->width - n : 0;
+
+	for (size_t i = 0; !how->left && i < fill; i++)
+		put(sink, how->zeros ? '0' : ' ');
+	for (size_t i = 0; i < n; i++)
+		put(sink, s[i]);
+	for (size_t i = 0; how->left && i < fill; i++)
+		put(sink, ' ');
+}
+
+static void put_number(struct sink *sink, uint64_t value, unsigned base, bool negative,
+		       const struct conversion *how)
+{
+	char digits[24];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = "0123456789abcdef"[value % base];
+	while (value /= base);
+	if (negative)
+		digits[--at] = '-';
+	put_padded(sink, digits + at, sizeof(digits) - at, how);
+}
+
+/* Flags, width and length. Returns what is behind them. */
+static const char *parse(const char *format, struct conversion *how)
+{
+	*how = (struct conversion){0};
+	for (;; format++) {
+		if (*format == '-')
+			how->left = true;
+		else if (*format == '0')
+			how->zeros = true;
+		else
+			break;
+	}
+	while (*format >= '0' && *format <= '9')
+		how->width = how->width * 10 + (unsigned)(*format++ - '0');
+	if (*format == 'l') {
+		how->is_long = true;
+		format++;
+	}
+	return format;
+}
+
+static void vformat(struct sink *sink, const char *format, va_list args)
+{
+	struct conversion how;
+	const char *s;
+	int number;
+	char c;
+
+	for (; *format; format++) {
+		if (*format != '%') {
+			put(sink, *format);
+			continue;
+		}
+		format = parse(format + 1, &how);
+		switch (*format) {
+		case 'c':
+			c = (char)va_arg(args, int);
+			put_padded(sink, &c, 1, &how);
+			break;
+		case 's':
+			s = va_arg(args, const char *);
+			put_padded(sink, s ? s : "(null)", s ? strlen(s) : 6, &how);
+			break;
+		case 'd':
+			number = va_arg(args, int);
+			put_number(sink, number < 0 ? -(uint64_t)number : (uint64_t)number, 10,
+				   number < 0, &how);
+			break;
+		case 'u':
+		case 'x':
+			put_number(sink,
+				   how.is_long ? va_arg(args, uint64_t) : va_arg(args, unsigned),
+				   *format == 'x' ? 16 : 10, false, &how);
+			break;
+		case '\0': return;
+		default: put(sink, *format); break;
+		}
+	}
+}
+
+static void vkprintf(const char *format, va_list args)
+{
+	struct sink console = {0};
+
+	vformat(&console, format, args);
+}
+
+void kprintf(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vkprintf(format, args);
+	va_end(args);
+}
+
+/* Returns what the whole line would have needed, without its NUL. */
+int ksnprintf(char *line, size_t size, const char *format, ...)
+{
+	struct sink sink = {line, size, 0};
+	va_list args;
+
+	va_start(args, format);
+	vformat(&sink, format, args);
+	va_end(args);
+	if (size)
+		line[sink.used < size ? sink.used : size - 1] = '\0';
+	return (int)sink.used;
+}
+
+void panic(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	kprintf("panic[cpu0]: ");
+	vkprintf(format, args);
+	kprintf("\n");
+	va_end(args);
+	verdict_exit(VERDICT_PANIC);
+}

@@ -1,0 +1,186 @@
+/*
+ * Every function and type of the kernel that more than one file uses, under its file's name.
+ * Included by unix, by the boot program, and by modules that call unix.
+ */
+#ifndef HOTINLINE_KERNEL_DEFS_H
+#define HOTINLINE_KERNEL_DEFS_H
+
+#include "loader/krtld.h"
+
+#define PAGE_SIZE   4096ul
+#define PAGE_MASK   (PAGE_SIZE - 1)
+
+/* Addresses. The low half is for users; unix and the modules must be in the top 2 GiB, because
+ * -mcmodel=kernel reaches no further. */
+#define PHYSMAP     0xffff800000000000ul /* physical address 0 */
+#define PHYSMAP_MAX (1ul << 30)          /* bytes of RAM that are used */
+#define KAS_BASE    0xffffffff80000000ul /* where unix goes with `nokaslr` */
+#define KAS_SIZE    (64ul << 20)         /* room for unix and all modules */
+#define PROBE_PAGE  0x400000ul           /* the one page that is mapped for users: selftest.c */
+
+#define CMDLINE_MAX 1024
+#define ARG_MAX     128
+#define STACK_SIZE  (4 * PAGE_SIZE)
+
+/* common/pages.c: physical memory, a page at a time */
+struct pages {
+	uint64_t next;  /* pages from here .. */
+	uint64_t end;   /* .. to here were never used */
+	uint64_t freed; /* the last page freed; each holds the address of the one before. 0: none */
+	uint64_t nfree;
+};
+extern struct pages pages;
+extern uint64_t physmap_base; /* where physical address 0 is mapped */
+static inline void *physmap(uint64_t physical)
+{
+	return (void *)(physmap_base + physical);
+}
+uint64_t page_alloc(void); /* a zeroed page's physical address; 0: no memory */
+void page_free(uint64_t physical);
+
+/* common/paging.c: page tables. There is no protection that is both W and X. */
+enum prot {
+	PROT_R,
+	PROT_RW,
+	PROT_RX,
+	PROT_USER_RW,
+};
+void paging_init(uint64_t root);
+bool paging_map(uint64_t address, uint64_t physical, enum prot prot);
+bool paging_prepare(uint64_t address, uint64_t size); /* makes the tables; later maps can't fail */
+void paging_protect(uint64_t address, enum prot prot);
+void paging_unmap(uint64_t address);
+bool paging_lookup(uint64_t address, uint64_t *physical, bool *user);
+void paging_drop_low(void);
+
+/* common/kas.c: the kernel's address space, where unix and modules live */
+struct kas {
+	uint64_t base;
+	uint64_t used[KAS_SIZE / PAGE_SIZE / 64]; /* bit i: page i is taken */
+};
+extern struct kas kas;
+bool kas_init(uint64_t base);
+void *kas_alloc(size_t size, size_t align); /* zeroed, read and write; NULL: no memory */
+void kas_protect(const void *address, size_t size, enum prot prot);
+void kas_free(void *address, size_t size);
+void *kas_alias(const void *address, size_t size); /* the same pages once more: write, no execute */
+void kas_unalias(void *alias, size_t size);
+
+/* common/memory.c: krtld's memory, the same for the boot program and for unix */
+void *memory_alloc(void *ctx, enum krtld_kind kind, size_t size, size_t align, uint64_t *address);
+void memory_free(void *ctx, enum krtld_kind kind, void *bytes, uint64_t address, size_t size);
+bool memory_protect(void *ctx, enum krtld_kind kind, void *bytes, uint64_t address, size_t size);
+
+/* common/cpio.c: the boot archive */
+struct archive {
+	const uint8_t *bytes;
+	size_t size;
+};
+bool cpio_find(const struct archive *archive, const char *name, struct archive *file);
+const char *cpio_list(const struct archive *archive, size_t *position);
+
+/* common/serial.c: COM1, polled */
+void serial_init(void);
+void serial_put(char c);
+char serial_get(void);
+
+/* common/print.c: kprintf and friends know %c %s %d %u %x %lu %lx %%, a width, `-` and `0` */
+void kprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int ksnprintf(char *line, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* common/string.c: what the compiler wants, and what the prompt does */
+void *memcpy(void *restrict to, const void *restrict from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *to, int value, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+int strcmp(const char *a, const char *b);
+int strncmp(const char *a, const char *b, size_t n);
+char *strchr(const char *s, int c);
+bool parse_number(const char *s, uint64_t *value); /* decimal, or hexadecimal with 0x */
+bool parse_hex(const char *s, uint64_t *value);    /* hexadecimal, with 0x or without */
+
+/* common/args.c: the boot arguments, NAME or NAME=VALUE, separated by blanks */
+bool args_next(const char *cmdline, size_t *position, char *word, size_t size);
+bool args_find(const char *cmdline, const char *name, char *value, size_t size);
+
+/* common/verdict.c: how a run ends. QEMU's isa-debug-exit makes (value << 1) | 1 of them. */
+enum verdict {
+	VERDICT_PASS = 0x10,
+	VERDICT_FAIL = 0x11,
+	VERDICT_PANIC = 0x12,
+};
+void verdict_exit(enum verdict verdict) __attribute__((noreturn));
+void verdict_fail(const char *what); /* the run goes on, and will not pass */
+void verdict_poweroff(void) __attribute__((noreturn));
+void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+/* What the boot program hands to main(). All pointers in it stay valid when the low addresses go;
+ * but for krtld's ops and machine->table, which are the boot program's own. */
+struct bootinfo {
+	struct pages pages;
+	struct kas kas;
+	struct krtld krtld;
+	struct archive archive;
+	uint64_t root;     /* physical address of the page tables' root */
+	uint64_t rsdp;     /* physical address of the ACPI tables' root; 0: none */
+	char unix_name[8]; /* "unix": krtld keeps a pointer to it */
+	char cmdline[CMDLINE_MAX];
+};
+
+/* main.c */
+void unix_main(struct bootinfo *info) __attribute__((noreturn));
+
+/* acpi.c */
+unsigned acpi_count_cpus(uint64_t rsdp); /* 0: the machine does not say */
+
+/* features.c */
+void features_init(const struct bootinfo *info);
+bool feature_has(unsigned feature); /* HOT_FEATURE_… */
+void features_list(void);
+void features_print(void);
+
+/* hotpatch.c */
+void startup_smap(void);
+bool hotpatch_verify(const struct krtld_module *module);
+
+/* modules.c */
+extern struct krtld krtld;
+void modules_init(const struct bootinfo *info);
+bool module_load(const char *name);
+bool module_unload(const char *name);
+void modules_list(void);
+
+/* names.c */
+const char *name_address(uint64_t address, char *line, size_t size);
+bool name_lookup(const char *text, uint64_t *address);
+void name_show(uint64_t address);
+
+/* peek.c */
+#define DUMP_MAX 65536u /* bytes */
+size_t peek(uint64_t address, void *to, size_t n);
+bool dump(uint64_t address, size_t n);
+void print_bytes(const uint8_t *bytes, size_t n);
+
+/* prompt.c */
+void prompt(void) __attribute__((noreturn));
+
+/* selftest.c */
+void selftest(void);
+
+/* sites.c */
+bool sites_list(const char *module, bool verify); /* NULL: of all modules */
+
+/* arch/amd64/cpu.c */
+void cpu_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+void cpu_init(void);
+void cpu_synchronise(void);
+void cpu_enable_smap(void);
+bool cpu_smap_enabled(void);
+const char *cpu_brand(char *line, size_t size);
+
+/* arch/amd64/traps.c */
+void traps_init(void);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * The machine's features: read once into krtld.machine, by which every choice is made from then on.
+ * main.c calls features_init() before unix is patched; the prompt shows what was found.
+ *
+ * Boot arguments: disable_FEATURE=1 takes any feature for absent. FEATURE=1 says that a feature
+ * declared `boot` holds; of `up` the kernel also knows by itself, by counting CPUs.
+ */
+#include "hottable.h"
+#include "kernel/defs.h"
+
+static const char *cmdline;
+static unsigned ncpus;
+
+static bool argument_is_1(const char *prefix, const char *name)
+{
+	char argument[ARG_MAX], value[ARG_MAX];
+
+	ksnprintf(argument, sizeof(argument), "%s%s", prefix, name);
+	return args_find(cmdline, argument, value, sizeof(value)) && strcmp(value, "1") == 0;
+}
+
+static bool feature_disabled(void *ctx, const char *name)
+{
+	(void)ctx;
+	return argument_is_1("disable_", name);
+}
+
+static bool feature_boot(void *ctx, const char *name)
+{
+	(void)ctx;
+	return argument_is_1("", name) || (ncpus == 1 && strcmp(name, "up") == 0);
+}
+
+static const struct hot_env env = {
+    .cpuid = cpu_cpuid,
+    .boot = feature_boot,
+    .disabled = feature_disabled,
+};
+
+static bool feature_known(const char *name)
+{
+	for (unsigned i = 0; i < hot_table.nfeatures; i++)
+		if (strcmp(hot_table.features[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static void check_argument(char *word)
+{
+	char *equals = strchr(word, '=');
+	const char *value = equals ? equals + 1 : "";
+
+	if (equals)
+		*equals = '\0';
+	if (strncmp(word, "disable_", 8) != 0)
+		return;
+	if (!feature_known(word + 8))
+		kprintf("warning: boot argument %s: no feature %s; `features` lists them\n", word,
+			word + 8);
+	else if (strcmp(value, "1") != 0 && strcmp(value, "0") != 0)
+		kprintf("warning: boot argument %s=%s: only %s=1 has an effect\n", word, value,
+			word);
+}
+
+void features_init(const struct bootinfo *info)
+{
+	struct hot_features features;
+	char word[ARG_MAX];
+
+	cmdline = info->cmdline;
+	ncpus = acpi_count_cpus(info->rsdp);
+	for (size_t position = 0; args_next(cmdline, &position, word, sizeof(word));)
+		check_argument(word);
+	hot_features_read(&hot_table, &env, &features);
+	hot_decide(krtld.machine, &features);
+}
+
+bool feature_has(unsigned feature)
+{
+	return hot_has(&krtld.machine->features, feature);
+}
+
+static const char *feature_note(const struct hot_feature *feature)
+{
+	if (feature_disabled(NULL, feature->name))
+		return "disabled by boot argument";
+	if (feature->kind == HOT_BOOT)
+		return argument_is_1("", feature->name) ? "decided by boot argument"
+							: "decided by boot";
+	return "-";
+}
+
+/* One line a feature, with tabs between: name, yes or no, as declared, and who decided. */
+void features_list(void)
+{
+	for (unsigned i = 0; i < hot_table.nfeatures; i++) {
+		const struct hot_feature *feature = &hot_table.features[i];
+
+		kprintf("%-16s\t%-3s\t%-32s\t%s\n", feature->name, feature_has(i) ? "yes" : "no",
+			feature->source, feature_note(feature));
+	}
+}
+
+/* The names of those that are there, and the CPUs: for the banner. */
+void features_print(void)
+{
+	kprintf("features:");
+	for (unsigned i = 0; i < hot_table.nfeatures; i++)
+		if (feature_has(i))
+			kprintf(" %s", hot_table.features[i].name);
+	kprintf("\n");
+}

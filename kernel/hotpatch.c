@@ -1,0 +1,71 @@
+/*
+ * Patches unix, through a second mapping of its text that can be written and not executed and that
+ * is gone afterwards. Modules need none of this: krtld patches them before they are protected.
+ */
+#include "hottable.h"
+#include "kernel/defs.h"
+
+/* A refusal, in one line. */
+static void report(const char *what, const struct hot_error *error)
+{
+	const char *name = error->hotinline < hot_table.nhotinlines
+			       ? hot_table.hotinlines[error->hotinline].name
+			       : "?";
+	char where[128];
+
+	kprintf("%s: %s: %s: %s", what, name_address(error->address, where, sizeof(where)), name,
+		hot_reason_text(error->reason));
+	if (error->size) {
+		kprintf(": expected");
+		print_bytes(error->expected, error->size);
+		kprintf(", found");
+		print_bytes(error->found, error->size);
+	}
+	kprintf("\n");
+}
+
+/* Lets the engine see a module's text at other addresses, that many bytes away. */
+static void move_texts(struct krtld_module *module, int64_t distance)
+{
+	for (unsigned i = 0; i < module->ntexts; i++)
+		module->texts[i].bytes += distance;
+}
+
+static void patch(struct krtld_module *module)
+{
+	const struct krtld_region *text = &module->regions[KRTLD_TEXT];
+	uint8_t *alias = kas_alias(text->bytes, text->size);
+	struct hot_error error;
+	bool ok;
+
+	if (!alias)
+		panic("no memory for a writable view of %s", module->name);
+	move_texts(module, alias - text->bytes);
+	ok = do_hotinlines(krtld.machine, module->texts, module->ntexts, &error);
+	move_texts(module, text->bytes - alias);
+	kas_unalias(alias, text->size);
+	cpu_synchronise();
+	if (ok)
+		return;
+	report("hotinline", &error);
+	panic("%s cannot be patched", module->name);
+}
+
+/* An NMI in here would find text half written; it would be a panic anyway (traps.c). */
+void startup_smap(void)
+{
+	patch(krtld.first);
+	if (feature_has(HOT_FEATURE_SMAP))
+		cpu_enable_smap();
+}
+
+/* Whether a module's live text is what the table and the features demand; if not, says where. */
+bool hotpatch_verify(const struct krtld_module *module)
+{
+	struct hot_error error;
+
+	if (hot_verify(krtld.machine, module->texts, module->ntexts, HOT_NOW, &error))
+		return true;
+	report("MISMATCH", &error);
+	return false;
+}

@@ -1,0 +1,39 @@
+/*
+ * unix, from its first function on. The boot program (boot/boot.c) has loaded it and calls
+ * unix_main() with interrupts off.
+ */
+#include "kernel/defs.h"
+
+static void memory_init(const struct bootinfo *info)
+{
+	pages = info->pages;
+	kas = info->kas;
+	physmap_base = PHYSMAP;
+	paging_init(info->root);
+}
+
+static void banner(void)
+{
+	const struct krtld_module *self = krtld.first;
+	char brand[64];
+
+	kprintf("hotinline on %s\n", cpu_brand(brand, sizeof(brand)));
+	kprintf("unix at %lx, %u sites patched, SMAP %s\n", self->regions[KRTLD_TEXT].address,
+		self->nsites, cpu_smap_enabled() ? "on" : "off");
+	features_print();
+	kprintf("`help` lists the commands.\n");
+}
+
+void unix_main(struct bootinfo *info)
+{
+	memory_init(info);   /* pages and page tables, as the boot program left them */
+	modules_init(info);  /* krtld, with unix as its first module */
+	traps_init();        /* from here on an exception is a panic that says where */
+	paging_drop_low();   /* and the boot program is out of reach */
+	cpu_init();          /* SMEP, UMIP, FSGSBASE: what needs no patching */
+	features_init(info); /* read the CPU's features once, and decide */
+	startup_smap();      /* patch unix; CR4.SMAP after that, never before */
+	selftest();          /* the windows open and close; AC is clear */
+	banner();            /* what this machine is, in a few lines */
+	prompt();            /* look around; poweroff ends it */
+}

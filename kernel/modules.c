@@ -1,0 +1,133 @@
+/*
+ * Modules: read from the boot archive, loaded by krtld, listed, unloaded. unix itself is the first
+ * of them; the boot program has loaded it, with its own copy of krtld and of the patch table, and
+ * modules_init() takes it over.
+ */
+#include "hotinline.h"
+#include "hottable.h"
+#include "kernel/defs.h"
+
+#define NAME_MAX_SIZE 48
+
+struct krtld krtld;
+static struct archive archive;
+
+/* A module's name and object: krtld keeps pointers to both for as long as it is loaded. */
+struct object {
+	char name[NAME_MAX_SIZE];
+	size_t size; /* bytes of all this */
+	uint8_t bytes[] __attribute__((aligned(16)));
+};
+
+static void report(void *ctx, const struct krtld_error *error)
+{
+	char line[512];
+
+	(void)ctx;
+	kprintf("krtld: %s\n", krtld_error_line(error, &hot_table, line, sizeof(line)));
+}
+
+static int start(void *ctx, uint64_t address)
+{
+	(void)ctx;
+	return ((int (*)(void))address)();
+}
+
+static const struct krtld_ops unix_ops = {
+    .alloc = memory_alloc,
+    .free = memory_free,
+    .protect = memory_protect,
+    .start = start,
+    .report = report,
+};
+
+/* Call it while the boot program is still mapped: its table is compared with that of unix. */
+void modules_init(const struct bootinfo *info)
+{
+	krtld = info->krtld;
+	archive = info->archive;
+	krtld.ops = &unix_ops;
+	if (krtld.machine->table->fingerprint != hot_table.fingerprint)
+		panic("boot.elf and unix come from different declarations: build both again");
+	krtld.machine->table = &hot_table;
+}
+
+/* A copy of the object, which lives and dies with the module. NULL after a message. */
+static struct object *read_object(const char *name)
+{
+	char path[NAME_MAX_SIZE + 16];
+	struct archive file;
+	struct object *object;
+
+	ksnprintf(path, sizeof(path), "modules/%s.ko", name);
+	if (strlen(name) >= NAME_MAX_SIZE || !cpio_find(&archive, path, &file)) {
+		kprintf("modload: no module %s in the boot archive; modinfo lists what there is\n",
+			name);
+		return NULL;
+	}
+	object = kas_alloc(sizeof(*object) + file.size, PAGE_SIZE);
+	if (!object) {
+		kprintf("modload: no memory for the %lu bytes of %s\n", file.size, path);
+		return NULL;
+	}
+	ksnprintf(object->name, sizeof(object->name), "%s", name);
+	object->size = sizeof(*object) + file.size;
+	copy_bytes(object->bytes, file.bytes, file.size);
+	return object;
+}
+
+bool module_load(const char *name)
+{
+	struct object *object = read_object(name);
+
+	if (!object)
+		return false;
+	if (krtld_load(&krtld, object->name, object->bytes, object->size - sizeof(*object)))
+		return true;
+	kas_free(object, object->size);
+	kprintf("modload: %s is not loaded\n", name);
+	return false;
+}
+
+bool module_unload(const char *name)
+{
+	struct krtld_module *module = krtld_find(&krtld, name);
+	struct object *object;
+
+	if (!module || module == krtld.first) {
+		kprintf("modunload: %s %s\n", name,
+			module ? "is the kernel, and stays"
+			       : "is not loaded; modinfo lists what is");
+		return false;
+	}
+	object = (struct object *)module->name; /* its first member */
+	if (!krtld_unload(&krtld, module))
+		return false;
+	kas_free(object, object->size);
+	return true;
+}
+
+static void list_module(const struct krtld_module *m)
+{
+	kprintf("%-12s %016lx %7lu %7lu %7lu %6u %6u %6u\n", m->name,
+		m->regions[KRTLD_TEXT].address, m->regions[KRTLD_TEXT].size,
+		m->regions[KRTLD_RODATA].size, m->regions[KRTLD_DATA].size, m->nsites,
+		m->nreferences, m->users);
+}
+
+/* What is loaded, what could be, and how much memory is left. */
+void modules_list(void)
+{
+	size_t position = 0;
+	const char *name;
+
+	kprintf("%-12s %-16s %7s %7s %7s %6s %6s %6s\n", "module", "text at", "text", "rodata",
+		"data", "sites", "plain", "users");
+	for (const struct krtld_module *m = krtld.first; m; m = m->next)
+		list_module(m);
+	kprintf("in the archive:");
+	while ((name = cpio_list(&archive, &position)))
+		if (strncmp(name, "modules/", 8) == 0)
+			kprintf(" %s", name + 8);
+	kprintf("\nfree pages: %lu of %lu bytes\n", pages.nfree, PAGE_SIZE);
+}

@@ -1,0 +1,220 @@
+/*
+ * The prompt: reads a line from the console, with the few keys that everybody expects, and runs the
+ * command. main.c ends here.
+ */
+#include "kernel/defs.h"
+
+#define LINE_SIZE 256
+#define WORDS_MAX 8
+#define CTRL(c)   ((c)&0x1f)
+#define DELETE    0x7f
+
+struct command {
+	const char *name;
+	const char *arguments;
+	const char *help;
+	unsigned min, max; /* how many arguments */
+	void (*run)(unsigned argc, char **argv);
+};
+
+static void unknown_module(const char *command, const char *name)
+{
+	kprintf("%s: no module %s is loaded; modinfo lists what is\n", command, name);
+}
+
+static void run_modinfo(unsigned argc, char **argv)
+{
+	(void)argc, (void)argv;
+	modules_list();
+}
+
+static void run_modload(unsigned argc, char **argv)
+{
+	(void)argc;
+	module_load(argv[1]);
+}
+
+static void run_modunload(unsigned argc, char **argv)
+{
+	(void)argc;
+	module_unload(argv[1]);
+}
+
+static void run_features(unsigned argc, char **argv)
+{
+	(void)argc, (void)argv;
+	features_list();
+}
+
+static void run_hotinlines(unsigned argc, char **argv)
+{
+	bool verify = argc > 1 && strcmp(argv[1], "-v") == 0;
+	const char *module = argc > 1U + verify ? argv[1 + verify] : NULL;
+
+	if (module && !krtld_find(&krtld, module))
+		unknown_module("hotinlines", module);
+	else if (!sites_list(module, verify))
+		verdict_fail("live text is not what the features demand");
+}
+
+static void run_dump(unsigned argc, char **argv)
+{
+	uint64_t address, size = 64;
+
+	if (!name_lookup(argv[1], &address))
+		kprintf("dump: %s is no address and no symbol of a module\n", argv[1]);
+	else if (argc > 2 && (!parse_number(argv[2], &size) || !size || size > DUMP_MAX))
+		kprintf("dump: the length is a number from 1 to %u, not %s\n", DUMP_MAX, argv[2]);
+	else
+		dump(address, size);
+}
+
+static void run_sym(unsigned argc, char **argv)
+{
+	uint64_t address;
+
+	for (unsigned i = 1; i < argc; i++) {
+		if (name_lookup(argv[i], &address))
+			name_show(address);
+		else
+			kprintf("sym: %s is no address and no symbol of a module\n", argv[i]);
+	}
+}
+
+static void run_poweroff(unsigned argc, char **argv)
+{
+	(void)argc, (void)argv;
+	verdict_poweroff();
+}
+
+static void run_help(unsigned argc, char **argv);
+
+static const struct command commands[] = {
+    {"dump", "ADDR|SYMBOL[+OFFSET] [LENGTH]",
+     "show memory; MODULE:SYMBOL names a symbol of one module", 1, 2, run_dump},
+    {"features", "", "what the machine has: name, yes or no, as declared, and who decided", 0, 0,
+     run_features},
+    {"help", "[COMMAND]", "this list", 0, 1, run_help},
+    {"hotinlines", "[-v] [MODULE]",
+     "every site: address, name, form, hotinline, condition, chosen alternative, bytes before\n"
+     "and now; -v compares live text with the table again",
+     0, 2, run_hotinlines},
+    {"modinfo", "", "what is loaded, and what the archive has", 0, 0, run_modinfo},
+    {"modload", "MODULE", "load a module from the archive", 1, 1, run_modload},
+    {"modunload", "MODULE", "unload a module that nobody uses", 1, 1, run_modunload},
+    {"poweroff", "", "end, with the verdict", 0, 0, run_poweroff},
+    {"sym", "ADDR|SYMBOL...", "names to addresses and back, with the symbol's size", 1,
+     WORDS_MAX - 1, run_sym},
+};
+
+#define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const char boot_arguments[] =
+    "boot arguments:\n"
+    "  disable_FEATURE=1  take a feature for absent, whatever the CPU says\n"
+    "  FEATURE=1          decide that a feature declared `boot` holds (up=1: one CPU only)\n"
+    "  nokaslr            put unix at a fixed address\n";
+
+static const struct command *find_command(const char *name)
+{
+	for (unsigned i = 0; i < NCOMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	kprintf("%s: no such command; help lists them\n", name);
+	return NULL;
+}
+
+static void run_help(unsigned argc, char **argv)
+{
+	const struct command *command;
+
+	if (argc > 1) {
+		command = find_command(argv[1]);
+		if (command)
+			kprintf("%s %s\n%s\n", command->name, command->arguments, command->help);
+		return;
+	}
+	for (unsigned i = 0; i < NCOMMANDS; i++)
+		kprintf("%-10s %s\n", commands[i].name, commands[i].arguments);
+	kprintf("help COMMAND says more. %s", boot_arguments);
+}
+
+static void run(char *line)
+{
+	char *words[WORDS_MAX];
+	const struct command *command;
+	unsigned n = 0;
+
+	while (*line) {
+		if (*line == ' ' || *line == '\t') {
+			*line++ = '\0';
+			continue;
+		}
+		if (n == WORDS_MAX) {
+			kprintf("a command has at most %u words\n", WORDS_MAX);
+			return;
+		}
+		words[n++] = line;
+		while (*line && *line != ' ' && *line != '\t')
+			line++;
+	}
+	command = n ? find_command(words[0]) : NULL;
+	if (!command)
+		return;
+	if (n - 1 < command->min || n - 1 > command->max)
+		kprintf("usage: %s %s\n", command->name, command->arguments);
+	else
+		command->run(n, words);
+}
+
+static void rub_out(unsigned n)
+{
+	while (n--)
+		kprintf("\b \b");
+}
+
+/* Reads a line, without its end. LF after CR counts as one end. */
+static void read_line(char *line)
+{
+	static bool after_cr;
+	unsigned n = 0;
+
+	for (;;) {
+		char c = serial_get();
+		bool skip = c == '\n' && after_cr;
+
+		after_cr = c == '\r';
+		if (skip)
+			continue;
+		if (c == '\r' || c == '\n')
+			break;
+		if (c == CTRL('C')) {
+			n = 0;
+			kprintf("^C");
+			break;
+		}
+		if (c == CTRL('U')) {
+			rub_out(n);
+			n = 0;
+		} else if ((c == '\b' || c == DELETE) && n) {
+			rub_out(1);
+			n--;
+		} else if (c >= ' ' && c < DELETE && n < LINE_SIZE - 1) {
+			serial_put(c);
+			line[n++] = c;
+		}
+	}
+	line[n] = '\0';
+	kprintf("\n");
+}
+
+void prompt(void)
+{
+	char line[LINE_SIZE];
+
+	for (;;) {
+		kprintf("hotinline> ");
+		read_line(line);
+		run(line);
+	}
+}
