@@ -27,7 +27,7 @@ struct krtld_region {
 /* An allocated section. */
 struct krtld_section {
 	const char *name;
-	uint8_t *bytes;   /* inside its region; NULL: not loaded */
+	uint8_t *bytes;   /* inside its region; NULL: not loaded, or its region is empty */
 	uint64_t address; /* where it runs */
 	uint64_t size;    /* bytes */
 	uint8_t kind;     /* enum krtld_kind */
@@ -150,6 +150,10 @@ struct krtld_module *krtld_load(struct krtld *krtld, const char *name, const voi
 bool krtld_unload(struct krtld *krtld, struct krtld_module *module)
     __attribute__((warn_unused_result));
 
+/* Keeps a module from being unloaded until it is released as many times: its code is in use. */
+void krtld_hold(struct krtld_module *module);
+void krtld_release(struct krtld_module *module);
+
 struct krtld_module *krtld_find(const struct krtld *krtld, const char *name);
 
 /* The value of a global symbol of any module. */
@@ -164,6 +168,11 @@ bool krtld_module_symbol(const struct krtld_module *module, const char *name, ui
  * NULL: in no module. *symbol is NULL where there is none; *size is 0 where it is unknown. */
 const struct krtld_module *krtld_name(const struct krtld *krtld, uint64_t address,
 				      const char **symbol, uint64_t *offset, uint64_t *size);
+
+/* Makes krtld_name() fast for a module with many symbols, for 16 bytes a symbol. Optional. False
+ * after a report: no memory. */
+bool krtld_index(struct krtld *krtld, struct krtld_module *module)
+    __attribute__((warn_unused_result));
 
 /* "call", "jmp", "stub"; and why a reference is no site, as a phrase. */
 const char *krtld_form_text(enum hot_form form);

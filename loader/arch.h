@@ -1,0 +1,46 @@
+/*
+ * What krtld asks of an instruction set: its relocation types, and a few constants. One folder
+ * below arch/ defines them; nothing else in loader/ knows which processor it relocates for.
+ */
+#ifndef HOTINLINE_LOADER_ARCH_H
+#define HOTINLINE_LOADER_ARCH_H
+
+#include <stdint.h>
+
+/*
+ * How a relocation's value is made, in the psABI's letters: S the symbol's value, A the addend,
+ * P the address of the field, G the address of the symbol's GOT slot, GOT the address of the GOT
+ * itself, Z the symbol's size. The first two are nearly all there are, and come first.
+ */
+enum krtld_formula {
+	KRTLD_S_A,     /* S + A */
+	KRTLD_S_A_P,   /* S + A - P */
+	KRTLD_G_A_P,   /* G + A - P (the psABI writes G + GOT + A - P, G being an offset) */
+	KRTLD_G_A_GOT, /* G + A - GOT */
+	KRTLD_S_A_GOT, /* S + A - GOT */
+	KRTLD_GOT_A_P, /* GOT + A - P */
+	KRTLD_Z_A,     /* Z + A */
+	KRTLD_NOTHING, /* no field */
+};
+
+/* A relocation type. It fits if value + bias <= limit, in 64 bits that wrap. */
+struct krtld_row {
+	const char *name;    /* NULL: there is no such type */
+	const char *refused; /* why it is not supported, or NULL */
+	uint64_t bias;
+	uint64_t limit;
+	uint8_t width;   /* bytes of the field */
+	uint8_t formula; /* enum krtld_formula */
+	int8_t branch;   /* the addend that a direct call or jmp has; 0: no branch has this type */
+	const char *range; /* for messages: "32 bits, signed" */
+};
+
+/* By type. */
+extern const struct krtld_row krtld_arch_rows[];
+extern const uint32_t krtld_arch_nrows;
+
+extern const uint16_t krtld_arch_machine; /* e_machine */
+extern const uint16_t krtld_arch_common;  /* a section index that means SHN_COMMON as well */
+extern const uint8_t krtld_arch_trap;     /* fills the gaps between functions: traps if run */
+
+#endif

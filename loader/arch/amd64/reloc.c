@@ -1,0 +1,83 @@
+/*
+ * The relocation types of amd64 (psABI 1.0, section 4.4, table 4.9), a row each; read by check.c,
+ * relocate.c and sites.c. A row says everything: name, bytes, formula, range. No relocation is
+ * relaxed: GOTPCRELX goes through the GOT as GOTPCREL does, because the instruction is not ours
+ * to change. There is no PLT either, so that L, the address of its slot, is S.
+ */
+#include "loader/arch.h"
+
+const uint16_t krtld_arch_machine = 62;    /* EM_X86_64 */
+const uint16_t krtld_arch_common = 0xff02; /* SHN_X86_64_LCOMMON, of the medium and large models */
+const uint8_t krtld_arch_trap = 0xcc;      /* int3 */
+
+#define POWER(bits) ((uint64_t)1 << (bits))
+
+/* Sign- and zero-extended fields must extend back to the value (psABI, below table 4.9). */
+#define SIGNED(bits)                                                                               \
+	.bias = POWER((bits)-1), .limit = POWER(bits) - 1, .range = #bits " bits, signed"
+#define UNSIGNED(bits) .bias = 0, .limit = POWER(bits) - 1, .range = #bits " bits, unsigned"
+/* GNU ld's "bitfield": -2^n .. 2^n - 1, because small fields hold either sign, and wrap. */
+#define EITHER(bits)                                                                               \
+	.bias = POWER(bits), .limit = POWER((bits) + 1) - 1, .range = #bits " bits, of either sign"
+#define ANY .bias = 0, .limit = UINT64_MAX, .range = "64 bits"
+
+#define ROW(type, bytes, how, ...)                                                                 \
+	{                                                                                          \
+		.name = "R_X86_64_" #type, .width = bytes, .formula = how, __VA_ARGS__             \
+	}
+#define REFUSED(type, why)                                                                         \
+	{                                                                                          \
+		.name = "R_X86_64_" #type, .refused = why, .formula = KRTLD_NOTHING                \
+	}
+
+#define TLS     "thread-local storage is not supported"
+#define DYNAMIC "it belongs into a linked file, not into an object"
+#define IFUNC   "indirect functions (IFUNC) are not supported"
+
+const struct krtld_row krtld_arch_rows[] = {
+    /* clang-format off */
+    [0]  = ROW(NONE,           0, KRTLD_NOTHING, ANY),
+    [1]  = ROW(64,             8, KRTLD_S_A,     ANY),
+    [2]  = ROW(PC32,           4, KRTLD_S_A_P,   SIGNED(32), .branch = -4),
+    [3]  = ROW(GOT32,          4, KRTLD_G_A_GOT, SIGNED(32)),
+    [4]  = ROW(PLT32,          4, KRTLD_S_A_P,   SIGNED(32), .branch = -4),
+    [5]  = REFUSED(COPY,       DYNAMIC),
+    [6]  = REFUSED(GLOB_DAT,   DYNAMIC),
+    [7]  = REFUSED(JUMP_SLOT,  DYNAMIC),
+    [8]  = REFUSED(RELATIVE,   DYNAMIC),
+    [9]  = ROW(GOTPCREL,       4, KRTLD_G_A_P,   SIGNED(32)),
+    [10] = ROW(32,             4, KRTLD_S_A,     UNSIGNED(32)),
+    [11] = ROW(32S,            4, KRTLD_S_A,     SIGNED(32)),
+    [12] = ROW(16,             2, KRTLD_S_A,     EITHER(16)),
+    [13] = ROW(PC16,           2, KRTLD_S_A_P,   EITHER(16)),
+    [14] = ROW(8,              1, KRTLD_S_A,     EITHER(8)),
+    [15] = ROW(PC8,            1, KRTLD_S_A_P,   SIGNED(8)),
+    [16] = REFUSED(DTPMOD64,   TLS),
+    [17] = REFUSED(DTPOFF64,   TLS),
+    [18] = REFUSED(TPOFF64,    TLS),
+    [19] = REFUSED(TLSGD,      TLS),
+    [20] = REFUSED(TLSLD,      TLS),
+    [21] = REFUSED(DTPOFF32,   TLS),
+    [22] = REFUSED(GOTTPOFF,   TLS),
+    [23] = REFUSED(TPOFF32,    TLS),
+    [24] = ROW(PC64,           8, KRTLD_S_A_P,   ANY),
+    [25] = ROW(GOTOFF64,       8, KRTLD_S_A_GOT, ANY),
+    [26] = ROW(GOTPC32,        4, KRTLD_GOT_A_P, SIGNED(32)),
+    [27] = ROW(GOT64,          8, KRTLD_G_A_GOT, ANY),
+    [28] = ROW(GOTPCREL64,     8, KRTLD_G_A_P,   ANY),
+    [29] = ROW(GOTPC64,        8, KRTLD_GOT_A_P, ANY),
+    [30] = ROW(GOTPLT64,       8, KRTLD_G_A_GOT, ANY),
+    [31] = ROW(PLTOFF64,       8, KRTLD_S_A_GOT, ANY),
+    [32] = ROW(SIZE32,         4, KRTLD_Z_A,     UNSIGNED(32)),
+    [33] = ROW(SIZE64,         8, KRTLD_Z_A,     ANY),
+    [34] = REFUSED(GOTPC32_TLSDESC, TLS),
+    [35] = REFUSED(TLSDESC_CALL, TLS),
+    [36] = REFUSED(TLSDESC,    TLS),
+    [37] = REFUSED(IRELATIVE,  IFUNC),
+    [38] = REFUSED(RELATIVE64, DYNAMIC),
+    [41] = ROW(GOTPCRELX,      4, KRTLD_G_A_P,   SIGNED(32)),
+    [42] = ROW(REX_GOTPCRELX,  4, KRTLD_G_A_P,   SIGNED(32)),
+    /* clang-format on */
+};
+
+const uint32_t krtld_arch_nrows = sizeof krtld_arch_rows / sizeof krtld_arch_rows[0];

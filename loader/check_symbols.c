@@ -1,0 +1,302 @@
+/*
+ * The first phase, part 2: the symbol table and the relocations. Every symbol and every relocation
+ * is looked at once. Afterwards each index, type and offset in them is in range, each type is one
+ * that is supported, and the GOT has a slot for each symbol that needs one. Called by check.c.
+ */
+#include <string.h>
+
+#include "loader/load.h"
+
+static bool bad_section(const struct krtld *krtld, const struct krtld_module *module,
+			uint32_t section, uint64_t offset, const char *what, uint64_t value)
+{
+	return krtld_refuse(krtld, &(struct krtld_error){.reason = KRTLD_E_FORMAT,
+							 .module = module->name,
+							 .section = module->sections[section].name,
+							 .offset = offset,
+							 .what = what,
+							 .value = value});
+}
+
+static bool is_table(const struct elf64_shdr *shdr, size_t size)
+{
+	return shdr->sh_entsize == size && shdr->sh_size % size == 0;
+}
+
+/* The names of symbols: a string table with NUL at both ends, or an empty one. */
+static bool check_strings(struct krtld *krtld, struct krtld_module *module, uint32_t symtab)
+{
+	struct krtld_private *private = module->private;
+	uint32_t link = private->shdrs[symtab].sh_link;
+	const struct elf64_shdr *strings = &private->shdrs[link < module->nsections ? link : 0];
+
+	if (strings->sh_type != SHT_STRTAB || strings->sh_size > UINT32_MAX)
+		return bad_section(krtld, module, symtab, 0,
+				   "the symbol table's sh_link is no string table", link);
+	private->strings =
+	    (const char *)private->file + (strings->sh_size ? strings->sh_offset : 0);
+	private->strings_size = (uint32_t)strings->sh_size;
+	if (strings->sh_size &&
+	    (private->strings[0] || private->strings[private->strings_size - 1]))
+		return bad_section(krtld, module, link, 0,
+				   "the string table has not NUL at both ends", 0);
+	return true;
+}
+
+static bool find_symtab(struct krtld *krtld, struct krtld_module *module)
+{
+	struct krtld_private *private = module->private;
+
+	for (uint32_t i = 1; i < module->nsections; i++) {
+		const struct elf64_shdr *shdr = &private->shdrs[i];
+
+		if (shdr->sh_type != SHT_SYMTAB)
+			continue;
+		if (private->symtab)
+			return bad_section(krtld, module, i, 0, "a second symbol table", i);
+		if (!is_table(shdr, sizeof(struct elf64_sym)) ||
+		    shdr->sh_size / sizeof(struct elf64_sym) > UINT32_MAX)
+			return bad_section(krtld, module, i, 0,
+					   "the symbol table is no array of 24-byte symbols",
+					   shdr->sh_entsize);
+		private->symtab = i;
+		private->nsymbols = (uint32_t)(shdr->sh_size / sizeof(struct elf64_sym));
+		private->symbols = private->file + (private->nsymbols ? shdr->sh_offset : 0);
+		if (shdr->sh_info > private->nsymbols)
+			return bad_section(krtld, module, i, 0,
+					   "the first global symbol is out of range (sh_info)",
+					   shdr->sh_info);
+		if (!check_strings(krtld, module, i))
+			return false;
+	}
+	return true;
+}
+
+/* SHT_SYMTAB_SHNDX: the section indices that 16 bits cannot hold. */
+static bool find_indices(struct krtld *krtld, struct krtld_module *module)
+{
+	struct krtld_private *private = module->private;
+
+	for (uint32_t i = 1; i < module->nsections; i++) {
+		const struct elf64_shdr *shdr = &private->shdrs[i];
+
+		if (shdr->sh_type != SHT_SYMTAB_SHNDX)
+			continue;
+		if (private->indices || !private->symtab || shdr->sh_link != private->symtab ||
+		    shdr->sh_size / sizeof(uint32_t) < private->nsymbols)
+			return bad_section(krtld, module, i, 0,
+					   "the section indices do not match the symbol table",
+					   shdr->sh_size);
+		private->indices = private->file + shdr->sh_offset;
+	}
+	return true;
+}
+
+static bool check_section_of(struct krtld *krtld, struct krtld_module *module,
+			     const struct elf64_sym *symbol, uint32_t i)
+{
+	uint32_t section = krtld_symbol_section(module, symbol, i);
+	bool extended = symbol->st_shndx == SHN_XINDEX;
+	bool reserved = symbol->st_shndx >= SHN_LORESERVE && !extended;
+
+	if (reserved && (section == KRTLD_IN_ABS || section == KRTLD_IN_COMMON))
+		return true;
+	if (reserved || section >= module->nsections || (extended && !module->private->indices))
+		return bad_section(krtld, module, module->private->symtab,
+				   (uint64_t)i * sizeof *symbol,
+				   "the symbol's section is no section", section);
+	return true;
+}
+
+/* The size of a COMMON symbol is in st_size, its alignment in st_value (gABI, "Symbol table"). */
+static bool check_common(struct krtld *krtld, struct krtld_module *module,
+			 const struct elf64_sym *symbol, uint32_t i)
+{
+	struct krtld_private *private = module->private;
+	uint64_t align = symbol->st_value ? symbol->st_value : 1;
+
+	if ((align & (align - 1)) || align > KRTLD_ALIGN_MAX || symbol->st_size > INT32_MAX)
+		return bad_section(krtld, module, private->symtab, (uint64_t)i * sizeof *symbol,
+				   "a COMMON symbol's alignment or size is out of range", align);
+	return true;
+}
+
+static bool check_name(struct krtld *krtld, struct krtld_module *module,
+		       const struct elf64_sym *symbol, uint64_t offset)
+{
+	const struct krtld_private *private = module->private;
+	const char *name = krtld_symbol_name(module, symbol);
+	size_t length = 0;
+
+	if (symbol->st_name && symbol->st_name >= private->strings_size)
+		return bad_section(krtld, module, private->symtab, offset,
+				   "the symbol's name lies outside the string table",
+				   symbol->st_name);
+	if (ELF64_ST_BIND(symbol->st_info) == STB_LOCAL)
+		return true;
+	while (name[length] && length <= KRTLD_NAME_MAX)
+		length++;
+	if (length > KRTLD_NAME_MAX)
+		return bad_section(krtld, module, private->symtab, offset,
+				   "a global symbol's name is longer than 4096 bytes",
+				   symbol->st_name);
+	return true;
+}
+
+static bool check_symbol(struct krtld *krtld, struct krtld_module *module, uint32_t i)
+{
+	struct krtld_private *private = module->private;
+	struct elf64_sym symbol = krtld_symbol(module, i);
+	uint64_t offset = (uint64_t)i * sizeof symbol;
+	uint32_t section;
+
+	if (!check_name(krtld, module, &symbol, offset) ||
+	    !check_section_of(krtld, module, &symbol, i))
+		return false;
+	section = krtld_symbol_section(module, &symbol, i);
+	if (section == KRTLD_IN_COMMON && !check_common(krtld, module, &symbol, i))
+		return false;
+	if (ELF64_ST_TYPE(symbol.st_info) == STT_GNU_IFUNC)
+		return krtld_refuse(
+		    krtld,
+		    &(struct krtld_error){.reason = KRTLD_E_TYPE,
+					  .module = module->name,
+					  .section = module->sections[private->symtab].name,
+					  .offset = offset,
+					  .symbol = krtld_symbol_name(module, &symbol),
+					  .type = "STT_GNU_IFUNC",
+					  .what = "indirect functions (IFUNC) are not supported"});
+	if (ELF64_ST_BIND(symbol.st_info) != STB_LOCAL && section != SHN_UNDEF)
+	private->room++;
+	if (section == SHN_UNDEF &&
+	    krtld_same(krtld_symbol_name(module, &symbol), "_GLOBAL_OFFSET_TABLE_"))
+	private->got_wanted = true;
+	return true;
+}
+
+bool krtld_check_symbols(struct krtld *krtld, struct krtld_module *module)
+{
+	if (!find_symtab(krtld, module) || !find_indices(krtld, module))
+		return false;
+	for (uint32_t i = 1; i < module->private->nsymbols; i++) {
+		if (!check_symbol(krtld, module, i))
+			return false;
+	}
+	return true;
+}
+
+static bool bad_reloc(struct krtld *krtld, struct krtld_module *module,
+		      const struct krtld_relocs *relocs, const struct elf64_rela *rela,
+		      enum krtld_reason reason, const char *what, uint64_t value)
+{
+	uint32_t type = ELF64_R_TYPE(rela->r_info);
+	uint32_t symbol = ELF64_R_SYM(rela->r_info);
+	bool known = type < krtld_arch_nrows;
+
+	return krtld_refuse(krtld,
+			    &(struct krtld_error){.reason = reason,
+						  .module = module->name,
+						  .section = module->sections[relocs->target].name,
+						  .offset = rela->r_offset,
+						  .symbol = symbol < module->private->nsymbols
+								? krtld_symbol_title(module, symbol)
+								: NULL,
+						  .what = what,
+						  .type = known ? krtld_arch_rows[type].name : NULL,
+						  .value = value});
+}
+
+static bool uses_got(const struct krtld_row *row)
+{
+	return row->formula == KRTLD_G_A_P || row->formula == KRTLD_G_A_GOT ||
+	       row->formula == KRTLD_S_A_GOT || row->formula == KRTLD_GOT_A_P;
+}
+
+/* Numbers the symbol's slot in the GOT, once. */
+static void want_got(struct krtld_private *private, const struct krtld_row *row, uint32_t symbol)
+{
+	private->got_wanted = true;
+	if (row->formula != KRTLD_G_A_P && row->formula != KRTLD_G_A_GOT)
+		return;
+	if (!private->values[symbol].got)
+	private->values[symbol].got = ++private->nslots;
+}
+
+static bool check_reloc(struct krtld *krtld, struct krtld_module *module,
+			const struct krtld_relocs *relocs, const struct elf64_rela *rela)
+{
+	uint64_t size = module->sections[relocs->target].size;
+	uint32_t type = ELF64_R_TYPE(rela->r_info);
+	uint32_t symbol = ELF64_R_SYM(rela->r_info);
+	const struct krtld_row *row;
+
+	if (symbol >= module->private->nsymbols)
+		return bad_reloc(krtld, module, relocs, rela, KRTLD_E_FORMAT,
+				 "the relocation's symbol is out of range", symbol);
+	if (type >= krtld_arch_nrows || !krtld_arch_rows[type].name)
+		return bad_reloc(krtld, module, relocs, rela, KRTLD_E_TYPE,
+				 "there is no such relocation type", type);
+	row = &krtld_arch_rows[type];
+	if (row->refused)
+		return bad_reloc(krtld, module, relocs, rela, KRTLD_E_TYPE, row->refused, type);
+	if (rela->r_offset > size || size - rela->r_offset < row->width)
+		return bad_reloc(krtld, module, relocs, rela, KRTLD_E_FORMAT,
+				 "the relocation's field lies outside its section", size);
+	if (uses_got(row))
+		want_got(module->private, row, symbol);
+	return true;
+}
+
+static bool check_rela_section(struct krtld *krtld, struct krtld_module *module, uint32_t i)
+{
+	const struct krtld_private *private = module->private;
+	const struct elf64_shdr *shdr = &private->shdrs[i];
+
+	if (shdr->sh_info >= module->nsections)
+		return bad_section(krtld, module, i, 0,
+				   "the relocated section is out of range (sh_info)",
+				   shdr->sh_info);
+	if (!krtld_is_loaded(&private->shdrs[shdr->sh_info]))
+		return true;
+	if (shdr->sh_type == SHT_REL)
+		return bad_section(krtld, module, i, 0,
+				   "relocations without addends (SHT_REL) are not supported", 0);
+	if (!is_table(shdr, sizeof(struct elf64_rela)))
+		return bad_section(krtld, module, i, 0,
+				   "the section is no array of 24-byte relocations",
+				   shdr->sh_entsize);
+	if (!private->symtab || shdr->sh_link != private->symtab)
+		return bad_section(krtld, module, i, 0,
+				   "the relocations' sh_link is not the symbol table",
+				   shdr->sh_link);
+	if (private->shdrs[shdr->sh_info].sh_type == SHT_NOBITS && shdr->sh_size)
+		return bad_section(krtld, module, i, 0,
+				   "relocations for a section without contents (SHT_NOBITS)",
+				   shdr->sh_info);
+	return true;
+}
+
+bool krtld_check_relocs(struct krtld *krtld, struct krtld_module *module)
+{
+	struct krtld_private *private = module->private;
+	struct krtld_relocs relocs;
+
+	for (uint32_t i = 1; i < module->nsections; i++) {
+		uint32_t type = private->shdrs[i].sh_type;
+
+		if ((type == SHT_RELA || type == SHT_REL) && !check_rela_section(krtld, module, i))
+			return false;
+	}
+	private->values = krtld_meta(krtld, module, private->nsymbols, sizeof *private->values);
+	if (!private->values)
+		return false;
+	for (uint32_t i = 0; krtld_next_relocs(module, &i, &relocs);) {
+		for (uint64_t j = 0; j < relocs.count; j++) {
+			struct elf64_rela rela = krtld_rela(&relocs, j);
+
+			if (!check_reloc(krtld, module, &relocs, &rela))
+				return false;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,106 @@
+/*
+ * What modules offer one another: each module has a hash table of the globals that it defines, and
+ * a name is looked for in the modules in the order they were loaded, so that unix is asked first.
+ * A table per module makes unloading, and undoing a load, a matter of freeing it.
+ * Called by resolve.c, stubs.c and krtld.c.
+ */
+#include "loader/load.h"
+
+/* FNV-1a, 32 bits. */
+static uint32_t hash_of(const char *name)
+{
+	uint32_t hash = 0x811c9dc5;
+
+	while (*name)
+		hash = (hash ^ (uint8_t)*name++) * 0x01000193;
+	return hash;
+}
+
+static const char *name_of(const struct krtld_module *module, uint32_t index)
+{
+	struct elf64_sym symbol = krtld_symbol(module, index);
+
+	return krtld_symbol_name(module, &symbol);
+}
+
+bool krtld_export_room(struct krtld *krtld, struct krtld_module *module)
+{
+	struct krtld_private *private = module->private;
+
+	if (!private->room)
+		return true;
+	for (private->nbuckets = 1; private->nbuckets < private->room;)
+	private->nbuckets *= 2;
+	private->exports = krtld_meta(krtld, module, private->room, sizeof *private->exports);
+	private->buckets = krtld_meta(krtld, module, private->nbuckets, sizeof *private->buckets);
+	return private->exports && private->buckets;
+}
+
+static uint32_t find(const struct krtld_module *module, const char *name, uint32_t hash)
+{
+	const struct krtld_private *private = module->private;
+	uint32_t number = private->nbuckets ? private->buckets[hash & (private->nbuckets - 1)] : 0;
+
+	while (number) {
+		const struct krtld_export *export = &private->exports[number - 1];
+
+		if (export->hash == hash && krtld_same(name_of(module, export->symbol), name))
+			return export->symbol;
+		number = export->next;
+	}
+	return 0;
+}
+
+/* _init and _fini are every module's own affair, and so is what is hidden (gABI, st_other). */
+static bool is_offered(const struct elf64_sym *symbol, const char *name)
+{
+	unsigned visibility = ELF64_ST_VISIBILITY(symbol->st_other);
+
+	return (visibility == STV_DEFAULT || visibility == STV_PROTECTED) && *name &&
+	       !krtld_same(name, "_init") && !krtld_same(name, "_fini");
+}
+
+bool krtld_export(struct krtld *krtld, struct krtld_module *module, uint32_t index)
+{
+	struct krtld_private *private = module->private;
+	struct elf64_sym symbol = krtld_symbol(module, index);
+	const char *name = krtld_symbol_name(module, &symbol);
+	uint32_t hash = hash_of(name);
+	uint32_t *bucket, earlier;
+
+	if (!is_offered(&symbol, name))
+		return true;
+	earlier = find(module, name, hash);
+	if (earlier) {
+		struct elf64_sym other = krtld_symbol(module, earlier);
+
+		if (ELF64_ST_BIND(symbol.st_info) != STB_GLOBAL ||
+		    ELF64_ST_BIND(other.st_info) != STB_GLOBAL)
+			return true;
+		return krtld_refuse(krtld, &(struct krtld_error){.reason = KRTLD_E_DUPLICATE,
+								 .module = module->name,
+								 .symbol = name,
+								 .what = module->name});
+	}
+	bucket = &private->buckets[hash & (private->nbuckets - 1)];
+	private->exports[private->nexports] = (struct krtld_export){index, hash, *bucket};
+	*bucket = ++private->nexports;
+	return true;
+}
+
+uint32_t krtld_exported(const struct krtld_module *module, const char *name)
+{
+	return find(module, name, hash_of(name));
+}
+
+struct krtld_module *krtld_search(const struct krtld *krtld, const char *name, uint32_t *symbol)
+{
+	uint32_t hash = krtld->first ? hash_of(name) : 0;
+
+	for (struct krtld_module *module = krtld->first; module; module = module->next) {
+		*symbol = find(module, name, hash);
+		if (*symbol)
+			return module;
+	}
+	return NULL;
+}

@@ -1,0 +1,192 @@
+/*
+ * What the files of krtld share among themselves. A phase is a function that takes the krtld and
+ * the module, and returns false after its report; krtld.c calls them in order. The host tool calls
+ * the first two as well. Private to loader/.
+ */
+#ifndef HOTINLINE_LOADER_LOAD_H
+#define HOTINLINE_LOADER_LOAD_H
+
+#include "loader/arch.h"
+#include "loader/elf64.h"
+#include "loader/krtld.h"
+
+#define KRTLD_ALIGN_MAX 0x200000 /* bytes; a large page. More would be a wrong file */
+#define KRTLD_SLOT      8        /* bytes of a GOT slot */
+#define KRTLD_NAME_MAX  4096 /* bytes of a global's name: each is hashed, and tails may be shared */
+
+/* What a relocation must know of a symbol besides its value. Nearly always 0: one test. */
+#define KRTLD_IS_STUB   0x1 /* it is the stub of `hotinline`, by name */
+#define KRTLD_NEAR_STUB 0x2 /* it is something else in a section that holds stubs */
+#define KRTLD_ABSENT    0x4 /* its section is not loaded */
+#define KRTLD_UNDEFINED 0x8 /* nobody defines it */
+
+/* A symbol, as a relocation sees it. */
+struct krtld_value {
+	uint64_t value;     /* S */
+	uint32_t got;       /* number of its GOT slot, from 1; 0: none */
+	uint16_t hotinline; /* index, or HOT_NONE */
+	uint16_t flags;     /* KRTLD_IS_STUB … */
+};
+_Static_assert(sizeof(struct krtld_value) == 16, "four to a cache line");
+
+/* A global of the module, in its hash table. */
+struct krtld_export {
+	uint32_t symbol; /* index */
+	uint32_t hash;
+	uint32_t next; /* number of the next in its chain, from 1; 0: none */
+};
+
+/* Where a stub is. */
+struct krtld_stub {
+	uint64_t address;
+	uint32_t section;   /* index */
+	uint16_t hotinline; /* index */
+};
+
+/* A symbol in the index that krtld_index() makes. */
+struct krtld_named {
+	uint64_t address;
+	uint32_t symbol; /* index */
+};
+
+/* Memory of kind KRTLD_META, in a list so that it can be freed in one place. */
+struct krtld_meta {
+	struct krtld_meta *next;
+	size_t size; /* bytes, this header included */
+};
+
+/*
+ * What a module is made of. Neither this nor any other structure that lives as long as a module
+ * points into krtld's own code or constants: a boot program may load unix and hand the lot over to
+ * the krtld inside of it.
+ */
+struct krtld_private {
+	struct krtld_meta *metas;
+	const uint8_t *file;
+	size_t size;
+	struct elf64_shdr *shdrs; /* [nsections], an aligned copy */
+	const uint8_t *symbols;   /* the symbol table, in the file, of any alignment */
+	uint32_t nsymbols;
+	uint32_t symtab;        /* its section's index; 0: none */
+	const uint8_t *indices; /* SHT_SYMTAB_SHNDX, or NULL */
+	const char *strings;    /* names of symbols */
+	uint32_t strings_size;
+	struct krtld_value *values; /* [nsymbols] */
+	uint64_t got;               /* address of the GOT: what _GLOBAL_OFFSET_TABLE_ stands for */
+	uint64_t slots;             /* address of its first slot */
+	uint64_t got_offset;        /* of that slot in the read-only data */
+	uint32_t nslots;
+	uint32_t nundefined;          /* symbols that nobody defines, used or not */
+	bool got_wanted;              /* the GOT needs an address, slots or not */
+	bool linked;                  /* in krtld's list, and counted as a user of what it needs */
+	bool is_unix;                 /* it defines the stubs */
+	struct krtld_stub *stubs;     /* if so: [nhotinlines], sorted by address */
+	uint8_t *holds_stubs;         /* if so: [nsections], whether there is a stub in it */
+	uint32_t *marked;             /* [nsections] relocations that refer to a flagged symbol */
+	struct krtld_export *exports; /* [nexports] */
+	uint32_t *buckets;            /* [nbuckets] number of an export, from 1 */
+	uint32_t nexports;
+	uint32_t room;               /* exports there may be at most: globals that it defines */
+	uint32_t nbuckets;           /* a power of two */
+	struct krtld_module **needs; /* [nneeds] the modules whose symbols it uses */
+	uint32_t nneeds;
+	struct krtld_module *needed_by; /* the last that put this module on its list of needs */
+	struct krtld_named *named;      /* [nnamed], made by krtld_index() */
+	uint32_t nnamed;
+	char nameless[1]; /* "" */
+};
+
+/* The relocations of one allocated section. */
+struct krtld_relocs {
+	const uint8_t *table; /* in the file, of any alignment */
+	uint64_t count;
+	uint32_t target; /* section index */
+};
+
+/* ---- krtld.c ---- */
+/* A module with nothing in it but names and file. NULL after a report. */
+struct krtld_module *krtld_create(struct krtld *krtld, const char *name, const void *file,
+				  size_t size);
+/* Undoes every phase that was done, and frees the module. */
+void krtld_destroy(struct krtld *krtld, struct krtld_module *module);
+/* Zeroed memory for n items that lives as long as the module. NULL after a report. */
+void *krtld_meta(struct krtld *krtld, struct krtld_module *module, uint64_t n, size_t item);
+/* Zeroed memory for the length of a phase. NULL after a report. */
+void *krtld_scratch(struct krtld *krtld, const struct krtld_module *module, size_t size);
+void krtld_unscratch(struct krtld *krtld, void *memory, size_t size);
+/* Reports, and returns false. */
+bool krtld_refuse(const struct krtld *krtld, const struct krtld_error *error);
+
+/* ---- check.c ---- */
+bool krtld_check(struct krtld *krtld, struct krtld_module *module);
+/* Whether memory holds the section's contents. */
+bool krtld_is_loaded(const struct elf64_shdr *shdr);
+/* Finds the next relocation section of a loaded section; *index starts at 0. */
+bool krtld_next_relocs(const struct krtld_module *module, uint32_t *index,
+		       struct krtld_relocs *relocs);
+
+/* ---- check_symbols.c ---- */
+bool krtld_check_symbols(struct krtld *krtld, struct krtld_module *module);
+bool krtld_check_relocs(struct krtld *krtld, struct krtld_module *module);
+
+/* ---- symbol.c: reading the symbol table ---- */
+struct elf64_sym krtld_symbol(const struct krtld_module *module, uint32_t index);
+struct elf64_rela krtld_rela(const struct krtld_relocs *relocs, uint64_t index);
+/* The section it is defined in, SHN_XINDEX resolved; SHN_UNDEF, SHN_ABS, SHN_COMMON as they are. */
+#define KRTLD_IN_ABS    0xffffffffu
+#define KRTLD_IN_COMMON 0xfffffffeu
+uint32_t krtld_symbol_section(const struct krtld_module *module, const struct elf64_sym *symbol,
+			      uint32_t index);
+const char *krtld_symbol_name(const struct krtld_module *module, const struct elf64_sym *symbol);
+/* For messages: a section symbol has its section's name. */
+const char *krtld_symbol_title(const struct krtld_module *module, uint32_t index);
+bool krtld_same(const char *a, const char *b);
+size_t krtld_length(const char *text);
+
+/* ---- place.c ---- */
+bool krtld_place(struct krtld *krtld, struct krtld_module *module);
+void krtld_unplace(struct krtld *krtld, struct krtld_module *module);
+
+/* ---- resolve.c ---- */
+bool krtld_resolve(struct krtld *krtld, struct krtld_module *module);
+
+/* ---- exports.c ---- */
+/* Memory for the module's table. */
+bool krtld_export_room(struct krtld *krtld, struct krtld_module *module);
+/* Adds a symbol unless it is nobody else's business: hidden, _init, _fini, without a name. False
+ * after a report: two definitions that are not weak. */
+bool krtld_export(struct krtld *krtld, struct krtld_module *module, uint32_t symbol);
+/* The symbol's index in one module's table; 0: not there. */
+uint32_t krtld_exported(const struct krtld_module *module, const char *name);
+/* Where a name is defined: the module, and the symbol's index in it. NULL: nowhere. */
+struct krtld_module *krtld_search(const struct krtld *krtld, const char *name, uint32_t *symbol);
+
+/* ---- stubs.c ---- */
+/* A global that the module defines has a hotinline's name: that makes it unix, or is refused. */
+bool krtld_define_stub(struct krtld *krtld, struct krtld_module *module, uint32_t symbol,
+		       unsigned hotinline);
+/* If it is unix: addresses of all stubs and fix-up symbols go to the machine. */
+bool krtld_take_stubs(struct krtld *krtld, struct krtld_module *module);
+void krtld_drop_stubs(struct krtld *krtld, struct krtld_module *module);
+/* The hotinline whose stub's body, in this module, holds that address, or HOT_NONE. */
+unsigned krtld_stub_at(const struct krtld *krtld, const struct krtld_module *module,
+		       uint64_t address);
+
+/* ---- relocate.c ---- */
+bool krtld_relocate(struct krtld *krtld, struct krtld_module *module);
+
+/* ---- sites.c ---- */
+bool krtld_collect(struct krtld *krtld, struct krtld_module *module);
+
+/* ---- names.c ---- */
+/* The name of the section that holds an address, and the offset in it; NULL: none does. */
+const char *krtld_locate(const struct krtld_module *module, uint64_t address, uint64_t *offset);
+/* As krtld_name(), in one module; false: no symbol. */
+bool krtld_nearest(const struct krtld_module *module, uint64_t address, const char **symbol,
+		   uint64_t *offset, uint64_t *size);
+
+/* ---- sort.c ---- */
+/* Sorts n elements of at most 64 bytes by key, in place, in n log n steps at worst. */
+void krtld_sort(void *array, size_t n, size_t size, uint64_t (*key)(const void *element));
+
+#endif

@@ -1,0 +1,144 @@
+/*
+ * The stubs. unix, the first module, defines the stub of every hotinline and every symbol that an
+ * alternative refers to; their addresses go into the machine, and from then on a stub's name means
+ * that address and no other, whatever a later module would like. Called by resolve.c.
+ */
+#include "loader/load.h"
+
+static bool refuse(const struct krtld *krtld, const struct krtld_module *module, const char *name,
+		   const char *what)
+{
+	return krtld_refuse(krtld, &(struct krtld_error){.reason = KRTLD_E_STUB,
+							 .module = module->name,
+							 .symbol = name,
+							 .what = what});
+}
+
+/* Room for all stubs, when the first is met. */
+static bool become_unix(struct krtld *krtld, struct krtld_module *module)
+{
+	const struct hot_table *table = krtld->machine->table;
+	struct krtld_private *private = module->private;
+
+	private->stubs = krtld_meta(krtld, module, table->nhotinlines, sizeof *private->stubs);
+	private->holds_stubs = krtld_meta(krtld, module, module->nsections, 1);
+	private->is_unix = private->stubs && private->holds_stubs;
+	return private->is_unix;
+}
+
+bool krtld_define_stub(struct krtld *krtld, struct krtld_module *module, uint32_t index,
+		       unsigned hotinline)
+{
+	struct krtld_private *private = module->private;
+	const struct hotinline *declared = &krtld->machine->table->hotinlines[hotinline];
+	struct elf64_sym symbol = krtld_symbol(module, index);
+	uint32_t section = krtld_symbol_section(module, &symbol, index);
+	uint64_t body = (uint64_t)declared->size + 1; /* the site and room for `ret` */
+
+	if (krtld->first || (!private->is_unix && krtld->machine->stubs[hotinline]))
+		return refuse(krtld, module, declared->name,
+			      "the name of a hotinline, whose stub is defined elsewhere");
+	if (!private->is_unix && !become_unix(krtld, module))
+		return false;
+	if (private->stubs[hotinline].address)
+		return refuse(krtld, module, declared->name, "a stub that is defined twice");
+	if (section >= module->nsections || !krtld_is_loaded(&private->shdrs[section]) ||
+	    module->sections[section].kind != KRTLD_TEXT ||
+	    symbol.st_value > module->sections[section].size ||
+	    module->sections[section].size - symbol.st_value < body)
+		return refuse(krtld, module, declared->name,
+			      "a stub whose body does not lie in executable text");
+	private->stubs[hotinline] =
+	    (struct krtld_stub){private->values[index].value, section, (uint16_t)hotinline};
+	private->holds_stubs[section] = 1;
+	private->values[index].hotinline = (uint16_t)hotinline;
+	private->values[index].flags |= KRTLD_IS_STUB;
+	return true;
+}
+
+static bool fill_symbols(struct krtld *krtld, struct krtld_module *module)
+{
+	struct hot_machine *machine = krtld->machine;
+
+	for (unsigned i = 0; i < machine->table->nsymbols; i++) {
+		uint32_t symbol = krtld_exported(module, machine->table->symbols[i]);
+
+		if (!symbol)
+			return refuse(krtld, module, machine->table->symbols[i],
+				      "not defined, though an alternative refers to it");
+		machine->symbols[i] = module->private->values[symbol].value;
+	}
+	return true;
+}
+
+static uint64_t stub_address(const void *element)
+{
+	return ((const struct krtld_stub *)element)->address;
+}
+
+/* What is in a section with stubs but is not one by name might still be used to refer to one. */
+static void mark_neighbours(struct krtld_module *module)
+{
+	struct krtld_private *private = module->private;
+
+	for (uint32_t i = 1; i < private->nsymbols; i++) {
+		struct elf64_sym symbol = krtld_symbol(module, i);
+		uint32_t section = krtld_symbol_section(module, &symbol, i);
+
+		if (section < module->nsections && private->holds_stubs[section] &&
+		    !(private->values[i].flags & KRTLD_IS_STUB))
+		private->values[i].flags |= KRTLD_NEAR_STUB;
+	}
+}
+
+bool krtld_take_stubs(struct krtld *krtld, struct krtld_module *module)
+{
+	struct krtld_private *private = module->private;
+	struct hot_machine *machine = krtld->machine;
+
+	if (!private->is_unix)
+		return true;
+	for (unsigned i = 0; i < machine->table->nhotinlines; i++) {
+		if (!private->stubs[i].address)
+			return refuse(krtld, module, machine->table->hotinlines[i].name,
+				      "the stub is not defined, though other stubs are");
+		machine->stubs[i] = private->stubs[i].address;
+	}
+	krtld_sort(private->stubs, machine->table->nhotinlines, sizeof *private->stubs,
+		   stub_address);
+	mark_neighbours(module);
+	return fill_symbols(krtld, module);
+}
+
+void krtld_drop_stubs(struct krtld *krtld, struct krtld_module *module)
+{
+	struct hot_machine *machine = krtld->machine;
+
+	if (!module->private->is_unix)
+		return;
+	for (unsigned i = 0; i < machine->table->nhotinlines; i++)
+		machine->stubs[i] = 0;
+	for (unsigned i = 0; i < machine->table->nsymbols; i++)
+		machine->symbols[i] = 0;
+}
+
+unsigned krtld_stub_at(const struct krtld *krtld, const struct krtld_module *module,
+		       uint64_t address)
+{
+	const struct hot_table *table = krtld->machine->table;
+	const struct krtld_stub *stubs = module->private->stubs;
+	unsigned low = 0, high = table->nhotinlines;
+
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+
+		if (stubs[middle].address <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low ||
+	    address - stubs[low - 1].address > table->hotinlines[stubs[low - 1].hotinline].size)
+		return HOT_NONE;
+	return stubs[low - 1].hotinline;
+}
