@@ -172,6 +172,11 @@ void selftest(void);
 /* sites.c */
 bool sites_list(const char *module, bool verify); /* NULL: of all modules */
 
+/* A module may define these: krtld runs them after it has loaded it, and before it unloads it. 0 is
+ * success; anything else refuses. */
+int _init(void);
+int _fini(void);
+
 /* arch/amd64/cpu.c */
 void cpu_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 void cpu_init(void);
