@@ -1,0 +1,202 @@
+"""NASM as the encoder: one run for all alternatives; bytes and fix-ups come from its object.
+
+In the source that NASM gets, each alternative starts with a label of its own, so that `.labels` are
+local to it, and each instruction stands on one line behind a label of NASM's `..@` kind, which keeps
+NASM from taking a misspelt mnemonic for a label or a directive. The preprocessor is off (-a). A
+second section holds the offsets of the instructions. No declaration can contain `?` or `@`, of
+which those labels are made.
+"""
+
+from __future__ import annotations
+
+import bisect
+import os
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+
+from elftools.elf.elffile import ELFFile  # type: ignore[import]
+
+from . import instructions, names, nops
+from .model import Alternative, Fixup, Hotinline, Instruction
+from .report import Errors, Place
+
+_R_PC32, _R_PLT32 = 2, 4  # psABI table 4.9
+_MESSAGE = re.compile(r"^[^:]*:(\d+): (?:error|fatal|panic|warning): (.*?)(?: \[-w\+[^\]]*\])?$")
+_RUNS = 4  # NASM finds some errors only when others are gone
+
+
+@dataclass
+class _Job:
+    """What one line of the NASM source came from."""
+
+    place: Place
+    alternative: Alternative | None = None
+    instruction: Instruction | None = None
+    hotinline: Hotinline | None = None
+
+
+@dataclass
+class _Text:
+    """The NASM source, and where each of its lines is from."""
+
+    lines: list[str] = field(default_factory=list)
+    jobs: dict[int, _Job] = field(default_factory=dict)  # by line number
+
+    def add(self, line: str, job: _Job | None = None) -> None:
+        self.lines.append(line)
+        if job is not None:
+            self.jobs[len(self.lines)] = job
+
+
+def _write(hotinlines: list[Hotinline], alternatives: list[Alternative]) -> _Text:
+    text = _Text()
+    text.add("[bits 64]")
+    symbols = {w.text for a in alternatives for i in a.instructions for w in i.symbols}
+    for symbol in sorted(symbols):
+        text.add(f"[extern {symbol}]")
+    text.add("[section .text]")
+    offsets: list[str] = []
+    for number, alternative in enumerate(alternatives):
+        text.add(f"?{number}:")
+        for made in alternative.instructions:
+            if made.label:
+                text.add(f"{made.label}:", _Job(made.place, alternative, made))
+                continue
+            code = "db " + ",".join(map(str, nops.pad(made.nop))) if made.nop else made.text
+            offsets.append(f"..@{len(offsets)}")
+            text.add(f"{offsets[-1]}: {code}", _Job(made.place, alternative, made))
+    offsets.append(f"..@{len(offsets)}")
+    text.add(f"{offsets[-1]}:")
+    text.add("[section .offsets]")
+    for start in range(0, len(offsets), 16):
+        text.add("dd " + ",".join(f"{name}-..@0" for name in offsets[start : start + 16]))
+    for hotinline in hotinlines:  # whether NASM takes the name for a label
+        if names.is_form(hotinline.name) and hotinline.name not in symbols:
+            text.add(f"{hotinline.name}:", _Job(hotinline.place, hotinline=hotinline))
+    return text
+
+
+class Encoder:
+    def __init__(self, program: str, errors: Errors) -> None:
+        self.program = program
+        self.errors = errors
+
+    def encode(self, hotinlines: list[Hotinline]) -> None:
+        """Fills in the code of every sound alternative; the others stay unsound."""
+        while_sound = [a for h in hotinlines for a in h.alternatives if a.sound]
+        suspects = list(hotinlines)
+        for _ in range(_RUNS):
+            text = _write(suspects, while_sound)
+            with tempfile.TemporaryDirectory(prefix="hotc-") as folder:
+                said = self._run(folder, text)
+                if said is None:
+                    return
+                if said == "":
+                    self._read(os.path.join(folder, "code.o"), while_sound)
+                    return
+            if not self._report(said, text, suspects):
+                break
+            while_sound = [a for a in while_sound if a.sound]
+        for alternative in while_sound:
+            alternative.sound = False
+
+    def _run(self, folder: str, text: _Text) -> str | None:
+        """NASM's complaints, "" if there are none; None if it could not be run."""
+        source = os.path.join(folder, "code.asm")
+        with open(source, "w", encoding="ascii") as file:
+            file.write("\n".join(text.lines) + "\n")
+        command = [self.program, "-a", "-X", "gnu", "-w+error", "-f", "elf64"]
+        command += ["-o", os.path.join(folder, "code.o"), source]
+        environment = {**os.environ, "LC_ALL": "C", "NASMENV": ""}
+        try:
+            run = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", env=environment
+            )
+        except OSError as error:
+            why = error.strerror or str(error)
+            self.errors.add("hotc", "nasm-missing", program=self.program, why=why)
+            return None
+        if run.returncode == 0:
+            return ""
+        return run.stderr or f"exit status {run.returncode}"
+
+    def _report(self, said: str, text: _Text, suspects: list[Hotinline]) -> bool:
+        """Maps NASM's messages back. False: it said nothing that can be mapped."""
+        mapped: set[int] = set()
+        for line in said.splitlines():
+            match = _MESSAGE.match(line)
+            job = text.jobs.get(int(match.group(1))) if match else None
+            if match is None or job is None or int(match.group(1)) in mapped:
+                continue
+            mapped.add(int(match.group(1)))
+            self._refuse(job, re.sub(r"\?\d+(?=\.)", "", match.group(2)), suspects)
+        if not mapped:
+            why = " ".join(said.split())[:300]
+            self.errors.add("hotc", "nasm-failed", why=why, program=self.program)
+        return bool(mapped)
+
+    def _refuse(self, job: _Job, why: str, suspects: list[Hotinline]) -> None:
+        if job.hotinline is not None:
+            suspects.remove(job.hotinline)
+            words = {"name": job.hotinline.name, "what": "hotinline"}
+            owner = f"the assembler keeps it ({why})"
+            self.errors.add(job.place, "name-reserved", owner=owner, **words)
+            return
+        assert job.alternative is not None and job.instruction is not None
+        job.alternative.sound = False
+        mnemonic, hint = job.instruction.mnemonic, ""
+        if mnemonic and not instructions.is_mnemonic(mnemonic):
+            why = f"unknown mnemonic `{mnemonic}`: {why}"
+            hint = names.nearest(mnemonic, instructions.mnemonics(), "; did you mean {}?", "")
+        self.errors.add(job.place, "nasm", why=why, hint=hint)
+
+    def _read(self, path: str, alternatives: list[Alternative]) -> None:
+        with open(path, "rb") as file:
+            elf = ELFFile(file)
+            code = elf.get_section_by_name(".text").data()
+            raw = elf.get_section_by_name(".offsets").data()
+            offsets = [int.from_bytes(raw[i : i + 4], "little") for i in range(0, len(raw), 4)]
+            starts = self._slice(code, offsets, alternatives)
+            relocations = elf.get_section_by_name(".rela.text")
+            if relocations is None:
+                return
+            symbols = elf.get_section(relocations["sh_link"])
+            for relocation in relocations.iter_relocations():
+                number = bisect.bisect_right(starts, relocation["r_offset"]) - 1
+                name = symbols.get_symbol(relocation["r_info_sym"]).name
+                self._fixup(alternatives[number], starts[number], relocation, name)
+
+    def _slice(self, code: bytes, offsets: list[int], alternatives: list[Alternative]) -> list[int]:
+        """Gives each alternative its bytes. Returns where each starts."""
+        starts: list[int] = []
+        position = iter(zip(offsets, offsets[1:]))
+        for alternative in alternatives:
+            start = end = -1
+            for made in alternative.instructions:
+                if made.label:
+                    made.offset = end - start if end >= 0 else 0
+                    continue
+                first, end = next(position)
+                start = first if start < 0 else start
+                made.offset, made.size = first - start, end - first
+            alternative.code = code[start:end]
+            alternative.fixups = []
+            starts.append(start)
+        return starts
+
+    def _fixup(
+        self, alternative: Alternative, start: int, relocation: dict[str, int], symbol: str
+    ) -> None:
+        offset = relocation["r_offset"] - start
+        if relocation["r_info_type"] in (_R_PC32, _R_PLT32) and symbol:
+            alternative.fixups.append(Fixup(offset, symbol, relocation["r_addend"]))
+            return
+        made = next(
+            i for i in alternative.instructions if i.offset <= offset < i.offset + i.size
+        )
+        self.errors.add(made.place, "code-absolute", text=made.text)
+        alternative.sound = False
+
+

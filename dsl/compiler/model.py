@@ -1,0 +1,139 @@
+"""What the declarations say, as data. parse.py makes it; every later step reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .logic import Tree
+from .report import Place
+
+FEATURES_MAX = 512  # HOT_FEATURES_MAX in alternatives/hotinline.h
+SITE_MAX = 64  # HOT_SITE_MAX
+DEPTH_MAX = 64  # HOT_DEPTH_MAX
+CALL_SIZE = 5  # bytes of a direct call or jmp
+VARIABLES_MAX = 16  # features behind one hotinline: all combinations are tested
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a declaration and where it stands."""
+
+    text: str
+    place: Place
+
+
+@dataclass(frozen=True)
+class Condition:
+    tree: Tree
+    text: str
+    names: tuple[Word, ...]  # the features it names, in order
+
+
+@dataclass
+class Feature:
+    name: str
+    place: Place
+    kind: str  # cpuid, vendor, hypervisor, boot, live, derived
+    source: str  # as declared: "cpuid 7.0 ebx[20]"
+    documentation: str = ""
+    leaf: int = 0
+    subleaf: int = 0
+    register: str = ""
+    bit: int = 0
+    signature: str = ""
+    condition: Condition | None = None
+    enables: list[Word] = field(default_factory=list)
+    parts: list[Word] = field(default_factory=list)  # of source, for messages
+
+
+@dataclass(frozen=True)
+class Value:
+    """A parameter or the result: a C type and the register it is in, or a pair, high:low."""
+
+    type: str
+    const: bool
+    pointer: bool
+    name: str  # "" for the result
+    registers: tuple[str, ...]
+    place: Place
+    type_place: Place
+    register_place: Place
+
+
+@dataclass(frozen=True)
+class Fixup:
+    offset: int
+    symbol: str
+    addend: int
+
+
+@dataclass
+class Instruction:
+    """One instruction, or a label (mnemonic "")."""
+
+    text: str
+    place: Place
+    label: str = ""
+    mnemonic: str = ""
+    symbols: tuple[Word, ...] = ()
+    nop: int = 0  # nopN: its bytes
+    offset: int = 0
+    size: int = 0
+
+
+@dataclass
+class Alternative:
+    place: Place
+    condition: Condition | None  # None: unguarded
+    body: Word  # as written; in braces if it has several instructions
+    text: str = ""  # normalised
+    instructions: list[Instruction] = field(default_factory=list)
+    code: bytes = b""
+    fixups: list[Fixup] = field(default_factory=list)
+    tail: bool = False
+    sound: bool = True  # nothing wrong found with its code so far
+
+    @property
+    def when(self) -> str:
+        return self.condition.text if self.condition else ""
+
+
+@dataclass
+class Hotinline:
+    name: str
+    place: Place
+    documentation: str = ""
+    parameters: list[Value] = field(default_factory=list)
+    result: Value | None = None
+    size: int = CALL_SIZE
+    size_place: Place | None = None
+    clobbers: list[Word] = field(default_factory=list)
+    pure: bool = False
+    pure_place: Place | None = None
+    repeated: list[Word] = field(default_factory=list)  # clauses said twice
+    alternatives: list[Alternative] = field(default_factory=list)
+
+    def registers_clobbered(self) -> list[str]:
+        return [word.text for word in self.clobbers if word.text != "memory"]
+
+    def registers_given(self) -> set[str]:
+        """Registers that the code may change."""
+        result = self.result.registers if self.result else ()
+        return {*result, *self.registers_clobbered()}
+
+
+@dataclass
+class Window:
+    name: str
+    place: Place
+    opens: Word
+    closes: Word
+    documentation: str = ""
+
+
+@dataclass
+class Declarations:
+    features: list[Feature] = field(default_factory=list)
+    hotinlines: list[Hotinline] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)  # base names, sorted

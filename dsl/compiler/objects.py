@@ -1,0 +1,165 @@
+"""`hotc check`: whether objects still have what krtld will need, at build time instead of at boot.
+
+A static link resolves calls and drops their relocations, and link-time optimisation hides code
+until later; either way sites would silently stay calls, or names be missing at load time.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from elftools.common.exceptions import ELFError  # type: ignore[import]
+from elftools.elf.elffile import ELFFile  # type: ignore[import]
+from elftools.elf.sections import SymbolTableSection  # type: ignore[import]
+
+from . import names
+from .report import Errors
+
+_BITCODE = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
+_ARCHIVE = b"!<arch>\n"
+# Names that a linker makes, and krtld does too.
+_LINKERS = frozenset(["_GLOBAL_OFFSET_TABLE_"])
+
+_RELINK = "link it with `ld -r`, which keeps relocations"
+_NO_LTO = "compile it without -flto"
+
+
+@dataclass
+class _Object:
+    path: str
+    defined: set[str] = field(default_factory=set)  # global or weak
+    local: set[str] = field(default_factory=set)
+    undefined: set[str] = field(default_factory=set)  # weak ones may stay so
+
+
+def _refusal(elf: Any) -> tuple[str, str] | None:
+    """Why krtld cannot load it, and the way out."""
+    kind = {"ET_EXEC": "a linked program", "ET_DYN": "a linked, shared object"}.get(elf["e_type"])
+    if kind:
+        return f"{kind}, whose calls have lost their relocations", _RELINK
+    if elf["e_type"] != "ET_REL":
+        return "not relocatable", _RELINK
+    if elf["e_machine"] != "EM_X86_64" or elf.elfclass != 64:
+        return "not for amd64", "compile it for amd64"
+    sections = {section.name for section in elf.iter_sections()}
+    slim = any(name.startswith(".gnu.lto_") for name in sections)
+    code = any(
+        section["sh_flags"] & 4 and section["sh_size"] for section in elf.iter_sections()
+    )
+    if slim and not code:
+        return "GCC's intermediate code, not machine code (slim LTO)", _NO_LTO
+    return None
+
+
+def _symbols(elf: Any, found: _Object) -> None:
+    for section in elf.iter_sections():
+        if not isinstance(section, SymbolTableSection):
+            continue
+        for symbol in section.iter_symbols():
+            bind = symbol["st_info"]["bind"]
+            if not symbol.name or symbol["st_info"]["type"] in ("STT_SECTION", "STT_FILE"):
+                continue
+            if symbol["st_shndx"] == "SHN_UNDEF":
+                if bind != "STB_WEAK":
+                    found.undefined.add(symbol.name)
+            elif bind == "STB_LOCAL":
+                found.local.add(symbol.name)
+            else:
+                found.defined.add(symbol.name)
+
+
+def _read(path: str, errors: Errors) -> _Object | None:
+    found = _Object(path)
+    try:
+        with open(path, "rb") as file:
+            magic = file.read(8)
+            if magic[:4] in _BITCODE:
+                why = "LLVM bitcode, not machine code (LTO)"
+                errors.add(path, "object-format", why=why, way=_NO_LTO)
+                return None
+            if magic == _ARCHIVE:
+                why = "an archive of objects"
+                errors.add(path, "object-format", why=why, way="make one object of it with `ld -r`")
+                return None
+            elf = ELFFile(file)
+            refusal = _refusal(elf)
+            if refusal:
+                errors.add(path, "object-format", why=refusal[0], way=refusal[1])
+                return None
+            _symbols(elf, found)
+    except OSError as error:
+        errors.add(path, "file-unreadable", why=error.strerror or str(error))
+        return None
+    except (ELFError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+        why = f"damaged, or no ELF file ({error})"
+        errors.add(path, "object-format", why=why, way="build it again")
+        return None
+    return found
+
+
+def _declared(path: str, errors: Errors) -> tuple[set[str], dict[str, str]] | None:
+    """Hotinlines, and for each symbol of a fix-up who refers to it."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            described = json.load(file)
+        if described["format"] != 1:
+            raise ValueError(f"its format is {described['format']}, not 1")
+        stubs = {hotinline["name"] for hotinline in described["hotinlines"]}
+        helpers = {
+            fixup["symbol"]: hotinline["name"]
+            for hotinline in described["hotinlines"]
+            for alternative in hotinline["alternatives"]
+            for fixup in alternative["fixups"]
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        errors.add(path, "json-unusable", why=why)
+        return None
+    return stubs, helpers
+
+
+def _kernel(kernel: _Object, stubs: set[str], helpers: dict[str, str], errors: Errors) -> None:
+    for name in sorted(stubs - kernel.defined):
+        words = {"symbol": name, "why": "the stub of a hotinline"}
+        errors.add(kernel.path, "kernel-lacks", way="link hotstubs.o into it", **words)
+    for name, user in sorted(helpers.items()):
+        if name not in kernel.defined and name not in stubs:
+            why = f"an alternative of {user} refers to it"
+            way = "define it as a global; hotinline.h says how it is called"
+            errors.add(kernel.path, "kernel-lacks", symbol=name, why=why, way=way)
+
+
+def _module(module: _Object, stubs: set[str], owners: dict[str, str], errors: Errors) -> None:
+    for name in sorted(stubs & (module.defined | module.local)):
+        errors.add(module.path, "object-defines-hotinline", symbol=name)
+    for name in sorted(module.defined - stubs):
+        other = owners.setdefault(name, module.path)
+        if other != module.path:
+            errors.add(module.path, "object-duplicate", symbol=name, other=other)
+
+
+def check_objects(
+    described: str, kernel_path: str, paths: list[str], external: set[str], errors: Errors
+) -> None:
+    declared = _declared(described, errors)
+    kernel = _read(kernel_path, errors)
+    modules = [module for module in (_read(path, errors) for path in paths) if module]
+    if declared is None or kernel is None:
+        return
+    stubs, helpers = declared
+    _kernel(kernel, stubs, helpers, errors)
+    owners = dict.fromkeys(kernel.defined, kernel_path)
+    for module in modules:
+        _module(module, stubs, owners, errors)
+    known = {*owners, *stubs, *external, *_LINKERS}
+    missing = {*helpers} - kernel.defined  # reported once, by _kernel
+    for found in (kernel, *modules):
+        for name in sorted(found.undefined - known):
+            if found is kernel and name in missing:
+                continue
+            hint = names.nearest(
+                name, known, "did you mean {}?", "declare it as a hotinline, or define it"
+            )
+            errors.add(found.path, "object-undefined", symbol=name, nearest=hint)
