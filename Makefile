@@ -77,12 +77,18 @@ NASMFLAGS := -f elf64 -g -F dwarf -I./ -Igenerated/ -w+error
 
 # ---- What hotc writes ----
 
-HOT_FILES := $(sort $(wildcard alternatives/*.hot))
 HOT_OUT := generated
-include generated/hot.mk
-$(HOT_OUT)/hot.mk: dsl/hotc
+HOT_FILES := $(sort $(wildcard alternatives/*.hot))
+ifneq ($(filter-out clean help,$(or $(MAKECMDGOALS),all)),)
+include $(HOT_OUT)/hot.mk
+endif
+ifeq ($(wildcard $(HOT_OUT)/hot.mk),)
+# The first time; from then on hot.mk says itself when hotc has to run again.
+$(HOT_OUT)/hot.mk:
 	$(call say,HOTC,$(HOT_OUT))
-	$(Q)$(PYTHON) dsl/hotc compile --out $(HOT_OUT) $(HOT_FILES)
+	$(Q)dsl/hotc compile --out $(HOT_OUT) $(HOT_FILES)
+	@touch $(HOT_OUT)/hotc.stamp
+endif
 
 # ---- all ----
 
@@ -155,7 +161,7 @@ build/tests/boot.cpio: build/kernel/unix.o $(KO) $(TEST_KO)
 # A module may name only what unix, another module or a declaration defines.
 build/names.checked: build/kernel/unix.o $(KO)
 	$(call say,CHECK,names in unix and its modules)
-	$(Q)$(PYTHON) dsl/hotc check --json $(HOT_OUT)/hotinline.json --kernel $^
+	$(Q)$(call hot-check,$<,$(KO))
 	@touch $@
 
 # ---- run ----

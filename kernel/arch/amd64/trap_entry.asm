@@ -4,10 +4,10 @@
 
 %include "hotinline.inc"
 
-NVECTORS	equ 32
+%assign NVECTORS 32
 ; Vectors for which the CPU itself pushes an error code (Intel SDM vol. 3A, 6.13).
-HAVE_ERROR	equ (1 << 8) | (1 << 10) | (1 << 11) | (1 << 12) | (1 << 13) | (1 << 14) \
-		    | (1 << 17) | (1 << 21) | (1 << 29) | (1 << 30)
+%assign HAVE_ERROR (1 << 8) | (1 << 10) | (1 << 11) | (1 << 12) | (1 << 13) | (1 << 14) \
+		   | (1 << 17) | (1 << 21) | (1 << 29) | (1 << 30)
 
 	section .text
 %assign vector 0
@@ -38,7 +38,7 @@ trap_common:
 	push r14
 	push r15
 	cld
-	hotinline smap_enable
+	hotcall smap_enable
 	mov rdi, rsp
 	extern trap
 	call trap			; does not return
