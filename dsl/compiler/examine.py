@@ -25,7 +25,7 @@ _POP = ("pop", "popfq")
 _OPERAND_SIZE = 0x66  # the prefix that makes push and pop move 2 bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Of one instruction."""
 

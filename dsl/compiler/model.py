@@ -14,7 +14,7 @@ CALL_SIZE = 5  # bytes of a direct call or jmp
 VARIABLES_MAX = 16  # features behind one hotinline: all combinations are tested
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Word:
     """A word of a declaration and where it stands."""
 
@@ -22,14 +22,14 @@ class Word:
     place: Place
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Condition:
     tree: Tree
     text: str
     names: tuple[Word, ...]  # the features it names, in order
 
 
-@dataclass
+@dataclass(slots=True)
 class Feature:
     name: str
     place: Place
@@ -46,7 +46,7 @@ class Feature:
     parts: list[Word] = field(default_factory=list)  # of source, for messages
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Value:
     """A parameter or the result: a C type and the register it is in, or a pair, high:low."""
 
@@ -60,14 +60,14 @@ class Value:
     register_place: Place
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fixup:
     offset: int
     symbol: str
     addend: int
 
 
-@dataclass
+@dataclass(slots=True)
 class Instruction:
     """One instruction, or a label (mnemonic "")."""
 
@@ -81,7 +81,7 @@ class Instruction:
     size: int = 0
 
 
-@dataclass
+@dataclass(slots=True)
 class Alternative:
     place: Place
     condition: Condition | None  # None: unguarded
@@ -98,7 +98,7 @@ class Alternative:
         return self.condition.text if self.condition else ""
 
 
-@dataclass
+@dataclass(slots=True)
 class Hotinline:
     name: str
     place: Place
@@ -122,7 +122,7 @@ class Hotinline:
         return {*result, *self.registers_clobbered()}
 
 
-@dataclass
+@dataclass(slots=True)
 class Window:
     name: str
     place: Place
@@ -131,7 +131,7 @@ class Window:
     documentation: str = ""
 
 
-@dataclass
+@dataclass(slots=True)
 class Declarations:
     features: list[Feature] = field(default_factory=list)
     hotinlines: list[Hotinline] = field(default_factory=list)

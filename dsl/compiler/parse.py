@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from typing import Any
 
 from lark import Lark, Token, Transformer
@@ -215,25 +216,27 @@ class _Builder(Transformer):  # type: ignore[type-arg]
         return parts[0]
 
 
+@lru_cache(maxsize=None)
+def _machine() -> tuple[Lark, _Builder]:
+    """The parser and what it calls. Making it takes longer than most files."""
+    builder = _Builder()
+    path = os.path.join(os.path.dirname(__file__), "grammar.lark")
+    with open(path, encoding="utf-8") as grammar:
+        return Lark(grammar.read(), parser="lalr", transformer=builder), builder
+
+
 class Parser:
     """Parses statements, one at a time, and reports those it cannot."""
 
     def __init__(self, errors: Errors) -> None:
         self.errors = errors
-        self.builder = _Builder()
-        path = os.path.join(os.path.dirname(__file__), "grammar.lark")
-        with open(path, encoding="utf-8") as grammar:
-            self.lark = Lark(
-                grammar.read(), parser="lalr", transformer=self.builder, maybe_placeholders=True
-            )
-        self.terminals = {
-            **{
-                terminal.name: f"`{terminal.pattern.value}`"
-                for terminal in self.lark.terminals
-                if terminal.pattern.type == "str"
-            },
-            **_TERMINALS,
+        self.lark, self.builder = _machine()
+        spelled = {
+            terminal.name: f"`{terminal.pattern.value}`"
+            for terminal in self.lark.terminals
+            if terminal.pattern.type == "str"
         }
+        self.terminals = {**spelled, **_TERMINALS}
 
     def parse(self, statement: Statement, into: model.Declarations) -> None:
         self.builder.current = statement

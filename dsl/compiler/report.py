@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from .messages import MESSAGES
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Source:
     """A file of declarations. Outputs name it by its base name, messages by its path."""
 
@@ -16,7 +16,7 @@ class Source:
     lines: list[str] = field(repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """A position in a file; line and column count from 1, columns in characters."""
 
@@ -32,7 +32,7 @@ class Place:
         return lines[self.line - 1] if 0 < self.line <= len(lines) else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Error:
     """One refusal. where is a Place, or the path of a file as a whole."""
 
@@ -58,7 +58,7 @@ class Error:
         return "\n".join(lines)
 
 
-@dataclass
+@dataclass(slots=True)
 class Errors:
     """Collects refusals. Nothing is written as long as there is one."""
 

@@ -19,7 +19,7 @@ _STRING = re.compile(r'"((?:[^"\\]|\\["\\])*)"\s*$')
 _QUOTED_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"?|#.*')
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Statement:
     """The text of one statement, its comments blanked so that columns stay right."""
 

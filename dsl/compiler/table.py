@@ -13,7 +13,7 @@ from .model import Alternative, Declarations, Feature, Fixup, Hotinline
 ALWAYS = 0xFFFFFFFF  # HOT_ALWAYS
 
 
-@dataclass
+@dataclass(slots=True)
 class Row:
     """An alternative's row of the table."""
 
@@ -23,7 +23,7 @@ class Row:
     fixups: int
 
 
-@dataclass
+@dataclass(slots=True)
 class Table:
     features: list[Feature]  # derived ones behind what they use
     hotinlines: list[Hotinline]  # by name
