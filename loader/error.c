@@ -4,7 +4,7 @@
  */
 #include "loader/load.h"
 
-/* A line under construction; what does not fit is cut off. */
+/* A line under construction: what does not fit is cut off, and a name cannot break it. */
 struct line {
 	char *text;
 	size_t size; /* bytes, with room for the NUL */
@@ -13,8 +13,8 @@ struct line {
 
 static void put(struct line *line, const char *text)
 {
-	while (*text && line->length + 1 < line->size)
-		line->text[line->length++] = *text++;
+	for (; *text && line->length + 1 < line->size; text++)
+		line->text[line->length++] = (uint8_t)*text < ' ' ? '?' : *text;
 }
 
 static void put_hex(struct line *line, uint64_t value)

@@ -169,10 +169,9 @@ bool krtld_module_symbol(const struct krtld_module *module, const char *name, ui
 const struct krtld_module *krtld_name(const struct krtld *krtld, uint64_t address,
 				      const char **symbol, uint64_t *offset, uint64_t *size);
 
-/* Makes krtld_name() fast for a module with many symbols, for 16 bytes a symbol. Optional. False
- * after a report: no memory. */
-bool krtld_index(struct krtld *krtld, struct krtld_module *module)
-    __attribute__((warn_unused_result));
+/* Makes krtld_name() fast for a module with many symbols, for 16 bytes a symbol. Optional: false,
+ * after a report, only means that it stays as it was. */
+bool krtld_index(struct krtld *krtld, struct krtld_module *module);
 
 /* "call", "jmp", "stub"; and why a reference is no site, as a phrase. */
 const char *krtld_form_text(enum hot_form form);

@@ -1,0 +1,138 @@
+/*
+ * Files for the host tool: OBJECTs in, sections out. Every way in which a file can be the wrong one
+ * has its own message.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "loader/tool.h"
+
+#define STEP 0x10000 /* bytes to read at a time from what has no size, such as a pipe */
+
+static bool cannot(const char *path, const char *verb)
+{
+	complain("%s: cannot be %s, %s", path, verb, strerror(errno));
+	return false;
+}
+
+/* Reads until the end. room: bytes there probably are. */
+static bool read_all(int fd, size_t room, uint8_t **bytes, size_t *size)
+{
+	ssize_t got = 1;
+
+	*size = 0;
+	*bytes = claim(room + 1, 1);
+	while (got > 0) {
+		if (*size == room) {
+			room += STEP + room / 2;
+			*bytes = realloc(*bytes, room + 1);
+			if (!*bytes)
+				out_of_memory();
+		}
+		got = read(fd, *bytes + *size, room - *size);
+		if (got > 0)
+			*size += (size_t)got;
+		else if (got < 0 && errno == EINTR)
+			got = 1;
+	}
+	(*bytes)[*size] = '\0';
+	return got == 0;
+}
+
+bool read_file(const char *path, uint8_t **bytes, size_t *size)
+{
+	struct stat about;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool ok;
+
+	if (fd < 0)
+		return cannot(path, "opened");
+	ok = fstat(fd, &about) == 0 && !S_ISDIR(about.st_mode);
+	if (!ok && S_ISDIR(about.st_mode))
+		errno = EISDIR;
+	/* One byte more than there is, so that the end shows without growing. */
+	ok = ok &&
+	     read_all(fd, S_ISREG(about.st_mode) ? (size_t)about.st_size + 1 : STEP, bytes, size);
+	if (!ok)
+		cannot(path, "read");
+	close(fd);
+	return ok;
+}
+
+bool read_object(struct object *object)
+{
+	static const char *const archives[] = {"!<arch>\n", "!<thin>\n"};
+
+	if (!read_file(object->path, &object->bytes, &object->size))
+		return false;
+	if (!object->size) {
+		complain("%s: the file is empty, expected an object", object->path);
+		return false;
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		if (object->size >= 8 && memcmp(object->bytes, archives[i], 8) == 0) {
+			complain("%s: an archive, not an object: take its members out with `ar x'",
+				 object->path);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool write_file(const char *path, const uint8_t *bytes, size_t size)
+{
+	FILE *file = fopen(path, "wb");
+	bool ok;
+
+	if (!file)
+		return cannot(path, "created");
+	ok = fwrite(bytes, 1, size, file) == size;
+	if (fclose(file) != 0 || !ok)
+		return cannot(path, "written");
+	return true;
+}
+
+static bool make_directory(const char *path)
+{
+	if (mkdir(path, 0777) == 0 || errno == EEXIST)
+		return true;
+	return cannot(path, "created");
+}
+
+static bool dump_object(const struct object *object, const char *directory)
+{
+	size_t size = strlen(directory) + sizeof "/sec4294967295.bin";
+	char *path = claim(size, 1);
+	bool ok = make_directory(directory);
+
+	for (uint32_t i = 1; ok && i < object->module->nsections; i++) {
+		const struct krtld_section *section = &object->module->sections[i];
+
+		if (!krtld_is_loaded(&object->module->private->shdrs[i]))
+			continue;
+		snprintf(path, size, "%s/sec%u.bin", directory, i);
+		ok = write_file(path, section->size ? section->bytes : (const uint8_t *)"",
+				section->size);
+	}
+	free(path);
+	return ok;
+}
+
+/* The first OBJECT's sections go to DIR, those of the n-th to DIR/n. */
+bool dump_sections(const struct tool *tool)
+{
+	size_t size = strlen(tool->dump) + sizeof "/4294967295";
+	char *directory = claim(size, 1);
+	bool ok = dump_object(&tool->objects[0], tool->dump);
+
+	for (unsigned i = 1; ok && i < tool->nobjects; i++) {
+		snprintf(directory, size, "%s/%u", tool->dump, i + 1);
+		ok = dump_object(&tool->objects[i], directory);
+	}
+	free(directory);
+	return ok;
+}
