@@ -5,6 +5,8 @@
 #ifndef HOTINLINE_KERNEL_DEFS_H
 #define HOTINLINE_KERNEL_DEFS_H
 
+#include <stdarg.h>
+
 #include "loader/krtld.h"
 
 #define PAGE_SIZE   4096ul
@@ -86,6 +88,7 @@ char serial_get(void);
 
 /* common/print.c: kprintf and friends know %c %s %d %u %x %lu %lx %%, a width, `-` and `0` */
 void kprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void vkprintf(const char *format, va_list args);
 int ksnprintf(char *line, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -114,6 +117,8 @@ enum verdict {
 void verdict_exit(enum verdict verdict) __attribute__((noreturn));
 void verdict_fail(const char *what); /* the run goes on, and will not pass */
 void verdict_poweroff(void) __attribute__((noreturn));
+
+/* boot/boot.c, and panic.c for unix */
 void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /* What the boot program hands to main(). All pointers in it stay valid when the low addresses go;
@@ -157,6 +162,12 @@ const char *name_address(uint64_t address, char *line, size_t size);
 bool name_lookup(const char *text, uint64_t *address);
 void name_show(uint64_t address);
 
+/* panic.c */
+struct thread {
+	const char *name;
+};
+void thread_init(void);
+
 /* peek.c */
 #define DUMP_MAX 65536u /* bytes */
 size_t peek(uint64_t address, void *to, size_t n);
@@ -167,7 +178,7 @@ void print_bytes(const uint8_t *bytes, size_t n);
 void prompt(void) __attribute__((noreturn));
 
 /* selftest.c */
-void selftest(void);
+unsigned selftest(void); /* how many checks were made */
 
 /* sites.c */
 bool sites_list(const char *module, bool verify); /* NULL: of all modules */

@@ -12,28 +12,32 @@ static void memory_init(const struct bootinfo *info)
 	paging_init(info->root);
 }
 
-static void banner(void)
+static void banner(unsigned nchecks)
 {
 	const struct krtld_module *self = krtld.first;
 	char brand[64];
 
 	kprintf("hotinline on %s\n", cpu_brand(brand, sizeof(brand)));
-	kprintf("unix at %lx, %u sites patched, SMAP %s\n", self->regions[KRTLD_TEXT].address,
-		self->nsites, cpu_smap_enabled() ? "on" : "off");
+	kprintf("unix at %lx, %u sites patched, SMAP %s, %u self-tests done\n",
+		self->regions[KRTLD_TEXT].address, self->nsites, cpu_smap_enabled() ? "on" : "off",
+		nchecks);
 	features_print();
 	kprintf("`help` lists the commands.\n");
 }
 
 void unix_main(struct bootinfo *info)
 {
-	memory_init(info);   /* pages and page tables, as the boot program left them */
-	modules_init(info);  /* krtld, with unix as its first module */
-	traps_init();        /* from here on an exception is a panic that says where */
-	paging_drop_low();   /* and the boot program is out of reach */
-	cpu_init();          /* SMEP, UMIP, FSGSBASE: what needs no patching */
-	features_init(info); /* read the CPU's features once, and decide */
-	startup_smap();      /* patch unix; CR4.SMAP after that, never before */
-	selftest();          /* the windows open and close; AC is clear */
-	banner();            /* what this machine is, in a few lines */
-	prompt();            /* look around; poweroff ends it */
+	unsigned nchecks;
+
+	memory_init(info);    /* pages and page tables, as the boot program left them */
+	modules_init(info);   /* krtld, with unix as its first module */
+	thread_init();        /* this is a thread, too */
+	traps_init();         /* from here on an exception is a panic that says where */
+	paging_drop_low();    /* and the boot program is out of reach */
+	cpu_init();           /* SMEP, UMIP, FSGSBASE: what needs no patching */
+	features_init(info);  /* read the CPU's features once, and decide */
+	startup_smap();       /* patch unix; CR4.SMAP after that, never before */
+	nchecks = selftest(); /* what was chosen works; the windows open and close */
+	banner(nchecks);      /* what this machine is, in a few lines */
+	prompt();             /* look around; poweroff ends it */
 }

@@ -8,6 +8,7 @@
 #include "kernel/defs.h"
 
 #define NAME_MAX_SIZE 48
+#define WIPED         0xdb
 
 struct krtld krtld;
 static struct archive archive;
@@ -76,15 +77,30 @@ static struct object *read_object(const char *name)
 	return object;
 }
 
+/* A pointer that somebody kept to a name or a symbol of it shall not look right by accident. */
+static void forget_object(struct object *object)
+{
+	size_t size = object->size;
+
+	fill_bytes(object, WIPED, size);
+	kas_free(object, size);
+}
+
 bool module_load(const char *name)
 {
 	struct object *object = read_object(name);
+	const struct krtld_module *module;
+	uint64_t then = timestamp();
 
 	if (!object)
 		return false;
-	if (krtld_load(&krtld, object->name, object->bytes, object->size - sizeof(*object)))
+	module = krtld_load(&krtld, object->name, object->bytes, object->size - sizeof(*object));
+	if (module) {
+		kprintf("%s: loaded, %u sites patched, in %lu cycles\n", name, module->nsites,
+			timestamp() - then);
 		return true;
-	kas_free(object, object->size);
+	}
+	forget_object(object);
 	kprintf("modload: %s is not loaded\n", name);
 	return false;
 }
@@ -103,7 +119,8 @@ bool module_unload(const char *name)
 	object = (struct object *)module->name; /* its first member */
 	if (!krtld_unload(&krtld, module))
 		return false;
-	kas_free(object, object->size);
+	kprintf("%s: unloaded\n", name);
+	forget_object(object);
 	return true;
 }
 
@@ -115,9 +132,20 @@ static void list_module(const struct krtld_module *m)
 		m->nreferences, m->users);
 }
 
+/* Pages of the kernel's address space that are in use, with those that stay unmapped between. */
+static uint64_t kas_used(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < sizeof(kas.used) / sizeof(kas.used[0]); i++)
+		n += popcount64(kas.used[i]);
+	return n;
+}
+
 /* What is loaded, what could be, and how much memory is left. */
 void modules_list(void)
 {
+	char line[NAME_MAX_SIZE];
 	size_t position = 0;
 	const char *name;
 
@@ -126,8 +154,14 @@ void modules_list(void)
 	for (const struct krtld_module *m = krtld.first; m; m = m->next)
 		list_module(m);
 	kprintf("in the archive:");
-	while ((name = cpio_list(&archive, &position)))
-		if (strncmp(name, "modules/", 8) == 0)
-			kprintf(" %s", name + 8);
-	kprintf("\nfree pages: %lu of %lu bytes\n", pages.nfree, PAGE_SIZE);
+	while ((name = cpio_list(&archive, &position))) {
+		size_t n = strlen(name);
+
+		if (strncmp(name, "modules/", 8) != 0 || n < 12 || strcmp(name + n - 3, ".ko") != 0)
+			continue;
+		ksnprintf(line, n - 10 < sizeof(line) ? n - 10 : sizeof(line), "%s", name + 8);
+		kprintf(" %s", line);
+	}
+	kprintf("\nfree pages: %lu of %lu bytes; kernel addresses: %lu of %lu pages in use\n",
+		pages.nfree, PAGE_SIZE, kas_used(), KAS_SIZE / PAGE_SIZE);
 }

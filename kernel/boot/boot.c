@@ -2,6 +2,8 @@
  * The boot program, in C: makes the page tables, finds unix in the boot archive, has krtld load it
  * at a random address, and jumps there. entry.asm calls boot_main() in long mode.
  */
+#include <stdarg.h>
+
 #include "hottable.h"
 #include "kernel/arch/amd64/amd64.h"
 #include "kernel/boot/boot.h"
@@ -12,11 +14,23 @@
 /* unix reads it at this address after the boot program's own memory is gone: on pages of kas. */
 static struct bootinfo *info;
 
+void panic(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	kprintf("panic[boot]: ");
+	vkprintf(format, args);
+	kprintf("\n");
+	va_end(args);
+	verdict_exit(VERDICT_PANIC);
+}
+
 static void map_physical(uint64_t start, uint64_t end)
 {
 	for (uint64_t at = start & ~PAGE_MASK; at < end; at += PAGE_SIZE)
 		if (!paging_map(PHYSMAP + at, at, PROT_RW))
-			panic("boot: no memory for page tables: give QEMU more than -m 16M");
+			panic("no memory for page tables: give QEMU more than -m 16M");
 }
 
 /* All RAM below PHYSMAP_MAX, and the archive wherever it is. */
@@ -74,7 +88,7 @@ static void *allocate(size_t size)
 	void *memory = kas_alloc(size, PAGE_SIZE);
 
 	if (!memory)
-		panic("boot: no memory: give QEMU a larger -m");
+		panic("no memory: give QEMU a larger -m");
 	return memory;
 }
 
@@ -86,13 +100,13 @@ static uint64_t load_unix(void)
 	uint64_t entry;
 
 	if (!cpio_find(&info->archive, info->unix_name, &file))
-		panic("boot: no %s in the boot archive", info->unix_name);
+		panic("no %s in the boot archive", info->unix_name);
 	loader->ops = &boot_ops;
 	loader->machine = hot_machine_init(allocate(hot_machine_size(&hot_table)), &hot_table);
 	if (!krtld_load(loader, info->unix_name, file.bytes, file.size))
-		panic("boot: krtld refused %s", info->unix_name);
+		panic("krtld refused %s", info->unix_name);
 	if (!krtld_lookup(loader, "unix_main", &entry))
-		panic("boot: %s has no unix_main", info->unix_name);
+		panic("%s has no unix_main", info->unix_name);
 	return entry;
 }
 
@@ -105,7 +119,7 @@ void boot_main(uint64_t start_info)
 	pvh_read(start_info, &machine);
 	memory_init(&machine);
 	if (!kas_init(choose_base(machine.cmdline)))
-		panic("boot: no memory for page tables: give QEMU more than -m 16M");
+		panic("no memory for page tables: give QEMU more than -m 16M");
 
 	info = allocate(sizeof(*info));
 	ksnprintf(info->unix_name, sizeof(info->unix_name), "unix");

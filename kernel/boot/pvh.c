@@ -68,17 +68,17 @@ void pvh_read(uint64_t start_info, struct machine_info *machine)
 	const struct start_module *modules;
 
 	if (info->magic != START_INFO_MAGIC || info->version < 1)
-		panic("boot: no PVH start info with a memory map: boot with QEMU's -kernel");
+		panic("no PVH start info with a memory map: boot with QEMU's -kernel");
 	if (info->cmdline)
 		ksnprintf(machine->cmdline, CMDLINE_MAX, "%s",
 			  (const char *)physmap(info->cmdline));
 	if (info->nmodules < 1)
-		panic("boot: no boot archive: give QEMU -initrd build/boot.cpio");
+		panic("no boot archive: give QEMU -initrd build/boot.cpio");
 	modules = physmap(info->modules);
 	machine->archive = modules[0].address;
 	machine->archive_size = modules[0].size;
 	machine->rsdp = info->rsdp;
 	find_memory(info, machine);
 	if (!machine->ram_end)
-		panic("boot: the memory map has no RAM behind the boot program");
+		panic("the memory map has no RAM behind the boot program");
 }

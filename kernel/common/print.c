@@ -115,7 +115,7 @@ static void vformat(struct sink *sink, const char *format, va_list args)
 	}
 }
 
-static void vkprintf(const char *format, va_list args)
+void vkprintf(const char *format, va_list args)
 {
 	struct sink console = {0};
 
@@ -143,16 +143,4 @@ int ksnprintf(char *line, size_t size, const char *format, ...)
 	if (size)
 		line[sink.used < size ? sink.used : size - 1] = '\0';
 	return (int)sink.used;
-}
-
-void panic(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	kprintf("panic[cpu0]: ");
-	vkprintf(format, args);
-	kprintf("\n");
-	va_end(args);
-	verdict_exit(VERDICT_PANIC);
 }

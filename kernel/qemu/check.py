@@ -1,7 +1,7 @@
 """Compares a running guest with what the declarations, the objects and the CPU model demand.
 
-Every site of unix and of every loaded module: is it known to the guest, is it what it was when it was
-relocated, is it now what the features demand, and does QEMU find the same in the guest's memory?
+Every site of unix and of every loaded module: is it known to the guest, was it what krtld must have
+left, is it now what the features demand, and does QEMU find the same in the guest's memory?
 Used by run.py, whose exit status it decides, and by tests/qemu.
 """
 

@@ -7,6 +7,7 @@ among them from table.py, addresses from the guest's symbols. check.py puts it a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 BRANCH = 5  # bytes of a direct call or jmp
 CALL, JMP, RET = 0xE8, 0xE9, 0xC3
@@ -45,6 +46,7 @@ class Alternative:
 
     text: str
     when: str
+    condition: Any  # a tree: see evaluate() in table.py
     code: bytes
     fixups: tuple[tuple[int, str, int], ...]  # offset, symbol, addend
     tail: bool

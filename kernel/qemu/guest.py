@@ -104,14 +104,14 @@ def dump(machine: Machine, address: int, size: int) -> bytes:
 
 def loaded_modules(machine: Machine) -> list[str]:
     """Names of the loaded modules, unix first."""
-    lines = machine.command("modinfo").splitlines()
-    return [line.split()[0] for line in lines[1:] if len(line.split()) == 8]
+    table = machine.command("modinfo").partition("in the archive:")[0]
+    return [line.split()[0] for line in table.splitlines()[1:]]
 
 
 def archive_modules(machine: Machine) -> list[str]:
     """Names of the modules in the boot archive."""
     found = re.search(r"in the archive:(.*)", machine.command("modinfo"))
-    return [name.removesuffix(".ko") for name in found[1].split()] if found else []
+    return found[1].split() if found else []
 
 
 def free_pages(machine: Machine) -> int:

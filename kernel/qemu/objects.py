@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.elf.elffile import ELFFile
-from elftools.elf.relocation import RelocationSection
-from elftools.elf.sections import Section, SymbolTableSection
+from elftools.elf.elffile import ELFFile  # type: ignore[import]
+from elftools.elf.relocation import RelocationSection  # type: ignore[import]
+from elftools.elf.sections import Section, SymbolTableSection  # type: ignore[import]
 
 from expect import BRANCH, CALL, JMP, PREFIXES, Site, mark
 

@@ -85,7 +85,8 @@ def look(machine: Machine, table: Table) -> list[str]:
     progress(f"booted in {time.monotonic() - started:.2f} s")
     problems = load_modules(machine)
     report = check.check(machine, table)
-    for function in show.choose_functions(show.functions(machine, report.sites)):
+    print("Each function as krtld relocated it (-) and as it is now (+):")
+    for function in show.choose_functions(show.functions(machine, report.sites), table.windows):
         print("\n" + "\n".join(show.show(machine, function)))
     print_table(report)
     problems += report.problems

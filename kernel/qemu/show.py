@@ -7,11 +7,12 @@ Used by run.py. A site is shown as two groups of lines, like a difference: `-` a
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from typing import Iterator
 
-import capstone
+import capstone  # type: ignore[import]
 
 import guest
 from guest import GuestSite
@@ -19,6 +20,7 @@ from machine import Machine
 
 NEAR = 2  # instructions shown on each side of a site
 FUNCTION_MAX = 4096  # bytes; a symbol without a size ends at its last site
+NOTE = 64  # column of what is said about a site
 RED, GREEN, BOLD, DIM = "31", "32", "1", "2"
 
 
@@ -27,6 +29,14 @@ def colour(text: str, code: str) -> str:
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return f"\x1b[{code}m{text}\x1b[0m"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the lines of a function are relative to."""
+
+    start: int
+    names: dict[int, str]  # of branch targets
 
 
 @dataclass(frozen=True)
@@ -61,33 +71,48 @@ def functions(machine: Machine, sites: tuple[GuestSite, ...]) -> list[Function]:
     return found
 
 
-def choose_functions(candidates: list[Function]) -> list[Function]:
-    """The fewest small functions in which every hotinline of every module is seen at work."""
-    left = {pair for function in candidates for pair in function.pairs}
+def choose_functions(candidates: list[Function], windows: set[str]) -> list[Function]:
+    """Small functions in which every hotinline is seen at work; and, in each module that has any,
+    those that open and close windows."""
+    pairs = sorted({pair for function in candidates for pair in function.pairs})
+    wanted = [(module, name) for module, name in pairs if name in windows]
+    wanted += [("", name) for name in sorted({name for _, name in pairs} - windows)]
     chosen: list[Function] = []
-    while left:
-        best = max(candidates, key=lambda f: (len(f.pairs & left), -f.size))
-        chosen.append(best)
-        left -= best.pairs
-    return sorted(chosen, key=lambda f: candidates.index(f))
+    for module, name in wanted:
+        examples = [function for function in candidates
+                    if any(name == other and module in ("", where)
+                           for where, other in function.pairs)]
+        if not any(function in chosen for function in examples):
+            chosen.append(min(examples, key=lambda function: function.size))
+    return sorted(chosen, key=candidates.index)
 
 
-def _disassemble(code: bytes, address: int) -> Iterator[tuple[int, str, str]]:
+def _disassemble(code: bytes, address: int) -> Iterator[tuple[int, bytes, str]]:
     """Address, bytes and text of each instruction; what is none is shown as db."""
     engine = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     engine.skipdata = True
     for one in engine.disasm(code, address):
-        text = f"{one.mnemonic} {one.op_str}".strip().replace(".byte", "db")
-        yield one.address, bytes(one.bytes).hex(" "), text
+        text = f"{one.mnemonic} {one.op_str}".strip().replace(".byte", "db").replace(" ptr [", " [")
+        if one.mnemonic == "nop":
+            text = "nop" if one.size == 1 else f"nop{one.size}"
+        elif one.mnemonic.startswith("rep "):
+            text = one.mnemonic
+        yield one.address, bytes(one.bytes), text
 
 
-def _lines(code: bytes, address: int, sign: str, names: dict[int, str]) -> list[str]:
+def _target(text: str) -> int | None:
+    """Where a direct branch goes."""
+    found = re.fullmatch(r"(?:call|j\w+) (0x[0-9a-f]+)", text)
+    return int(found[1], 16) if found else None
+
+
+def _lines(code: bytes, address: int, sign: str, place: Place) -> list[str]:
     lines = []
     for at, data, text in _disassemble(code, address):
-        word, _, operand = text.partition(" ")
-        if operand.startswith("0x") and int(operand, 16) in names:
-            text = f"{word} {names[int(operand, 16)]}"
-        lines.append(f"  {sign} {at:016x}  {data:<29} {text}")
+        target = _target(text)
+        if target in place.names:
+            text = f"{text.split()[0]} {place.names[target]}"
+        lines.append(f"  {sign} +{at - place.start:<5x} {data.hex(' '):<24} {text}")
     return lines
 
 
@@ -111,15 +136,14 @@ def _near(lines: list[str], first: bool, last: bool) -> list[str]:
     return head + ([colour(f"        … {left_out} more", DIM)] if left_out else []) + tail
 
 
-def _site_lines(site: GuestSite, names: dict[int, str]) -> list[str]:
+def _site_lines(site: GuestSite, place: Place) -> list[str]:
     """A site before, with its hotinline, and now, with the choice that was made."""
-    old = _lines(site.before, site.address, "-", names)
-    new = _lines(site.now, site.address, "+", names)
-    old[0] = f"{old[0]:<70} {site.form} site of {site.hotinline}"
-    why = "baseline" if site.when == "-" else site.when
-    new[0] = f"{new[0]:<70} {site.alternative} ({why})"
-    if site.before == site.now:
-        new[0] = f"{new[0]}; it stays a call"
+    old = _lines(site.before, site.address, "-", place)
+    new = _lines(site.now, site.address, "+", place)
+    why = "the baseline" if site.when == "-" else site.when
+    kept = f", which does not fit: still a {site.form}" if site.before == site.now else ""
+    old[0] = f"{old[0]:<{NOTE}} {site.hotinline}"
+    new[0] = f"{new[0]:<{NOTE}} {site.alternative} ({why}){kept}"
     return [colour(line, RED) for line in old] + [colour(line, GREEN) for line in new]
 
 
@@ -127,27 +151,23 @@ def show(machine: Machine, function: Function) -> list[str]:
     """A function before and after, in lines of text."""
     code = guest.dump(machine, function.address, min(function.size, FUNCTION_MAX))
     pieces = list(_pieces(function, code))
-    targets = _targets(pieces)
-    found = guest.symbols(machine, [f"{target:#x}" for target in targets])
-    names = {target: found[f"{target:#x}"].name.partition(":")[2].removesuffix("+0x0")
-             for target in targets if f"{target:#x}" in found}
-    lines = [colour(f"{function.name}, {function.size} bytes", BOLD)]
+    place = Place(function.address, _names(machine, pieces))
+    lines = [colour(f"{function.name}, {function.size} bytes at {function.address:x}", BOLD)]
     for number, (data, address, site) in enumerate(pieces):
         if site:
-            lines += _site_lines(site, names)
+            lines += _site_lines(site, place)
         else:
-            lines += _near(_lines(data, address, " ", names), number == 0,
+            lines += _near(_lines(data, address, " ", place), number == 0,
                            number == len(pieces) - 1)
     return lines
 
 
-def _targets(pieces: list[tuple[bytes, int, GuestSite | None]]) -> list[int]:
-    """Where the calls and jumps of these pieces go, before and now."""
-    found = set()
-    for data, address, site in pieces:
-        for code in (site.before, site.now) if site else (data,):
-            for _, _, text in _disassemble(code, address):
-                word, _, operand = text.partition(" ")
-                if word in ("call", "jmp") and operand.startswith("0x"):
-                    found.add(int(operand, 16))
-    return sorted(found)
+def _names(machine: Machine, pieces: list[tuple[bytes, int, GuestSite | None]]) -> dict[int, str]:
+    """Names of what these pieces branch to, before and now."""
+    targets = {target for data, address, site in pieces
+               for code in ((site.before, site.now) if site else (data,))
+               for _, _, text in _disassemble(code, address)
+               if (target := _target(text)) is not None}
+    found = guest.symbols(machine, [f"{target:#x}" for target in sorted(targets)])
+    return {symbol.address: symbol.name.partition(":")[2].removesuffix("+0x0")
+            for symbol in found.values()}

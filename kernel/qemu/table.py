@@ -6,9 +6,7 @@ CPUID answers on the CPU that it models; check.py demands that all agree.
 
 from __future__ import annotations
 
-import itertools
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,8 @@ from typing import Any
 from expect import Alternative, Hotinline
 from machine import ROOT, Machine
 
-HYPERVISOR_BIT = (1, 0, "ecx", 31)
+EXTENDED = 0x80000000
+HYPERVISOR_BIT = 1 << 31  # CPUID 1 ecx
 TCG_SIGNATURE = "TCGTCGTCGTCG"  # what QEMU's TCG answers in CPUID 4000_0000
 
 
@@ -26,6 +25,7 @@ class Table:
 
     features: list[dict[str, Any]]
     hotinlines: dict[str, Hotinline]
+    windows: set[str]  # the hotinlines that open and close windows
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -45,34 +45,48 @@ def read_table(path: Path = ROOT / "generated/hotinline.json") -> Table:
     hotinlines = {}
     for each in data["hotinlines"]:
         alternatives = tuple(
-            Alternative(a["text"], a["when"], bytes.fromhex(a["code"]),
+            Alternative(a["text"], a["when"], a["condition"], bytes.fromhex(a["code"]),
                         tuple((f["offset"], f["symbol"], f["addend"]) for f in a["fixups"]),
                         a["tail"]) for a in each["alternatives"])
         hotinlines[each["name"]] = Hotinline(each["name"], each["size"], alternatives)
-    return Table(data["features"], hotinlines)
+    windows = {window[end] for window in data["windows"] for end in ("opens", "closes")}
+    return Table(data["features"], hotinlines, windows)
 
 
-def holds(condition: str, features: dict[str, bool]) -> bool:
-    """Evaluates a condition as it was declared; "" always holds."""
-    if not condition:
+def evaluate(condition: Any, features: dict[str, bool | None]) -> bool | None:
+    """A condition, as hotinline.json has it: True, False, or None if unknown features matter."""
+    if condition is None:
         return True
-    words = condition.replace("&&", " and ").replace("||", " or ").replace("!", " not ")
-    return bool(eval(words, {"__builtins__": {}}, dict(features)))
+    (kind, parts), = condition.items()
+    if kind == "feature":
+        return features[parts]
+    if kind == "not":
+        value = evaluate(parts, features)
+        return None if value is None else not value
+    values = {evaluate(part, features) for part in parts}
+    decisive = kind == "or"
+    if decisive in values:
+        return decisive
+    return None if None in values else not decisive
 
 
 def choose(hotinline: Hotinline, features: dict[str, bool]) -> int:
     """The index of the first alternative whose condition holds."""
     return next(i for i, alternative in enumerate(hotinline.alternatives)
-                if holds(alternative.when, features))
+                if evaluate(alternative.condition, dict(features)))
 
 
-def cpuid_words(machine: Machine) -> tuple[dict[tuple[int, int, str], int], str]:
-    """What CPUID answers on CPU 0, by leaf, subleaf and register; and the vendor."""
+def cpuid_words(machine: Machine) -> tuple[dict[tuple[int, int, str], int], str, dict[int, int]]:
+    """What CPUID answers on CPU 0: words by leaf, subleaf and register; the vendor; and the highest
+    basic and extended leaf, by 0 and EXTENDED."""
     path = machine.qmp("query-cpus-fast")[0]["qom-path"]
-    words = machine.qmp("qom-get", path=path, property="feature-words")
-    vendor = machine.qmp("qom-get", path=path, property="vendor")
-    return {(word["cpuid-input-eax"], word.get("cpuid-input-ecx", 0),
-             word["cpuid-register"].lower()): word["features"] for word in words}, vendor
+
+    def ask(name: str) -> Any:
+        return machine.qmp("qom-get", path=path, property=name)
+
+    words = {(word["cpuid-input-eax"], word.get("cpuid-input-ecx", 0),
+              word["cpuid-register"].lower()): word["features"] for word in ask("feature-words")}
+    return words, ask("vendor"), {0: ask("level"), EXTENDED: ask("xlevel")}
 
 
 def machine_features(table: Table, machine: Machine, args: str) -> dict[str, bool | None]:
@@ -80,7 +94,7 @@ def machine_features(table: Table, machine: Machine, args: str) -> dict[str, boo
 
     None: QEMU does not tell that CPUID word, nor do the features that depend on it.
     """
-    words, vendor = cpuid_words(machine)
+    words, vendor, highest = cpuid_words(machine)
     arguments = args.split()
     found: dict[str, bool | None] = {}
     for feature in table.features:
@@ -89,25 +103,19 @@ def machine_features(table: Table, machine: Machine, args: str) -> dict[str, boo
         if f"disable_{name}=1" in arguments:
             value = False
         elif kind == "cpuid":
-            word = words.get((feature["leaf"], feature["subleaf"], feature["register"]))
+            leaf = feature["leaf"]
+            word = words.get((leaf, feature["subleaf"], feature["register"]))
+            if leaf > highest[leaf & EXTENDED]:
+                word = 0
             value = None if word is None else bool(word >> feature["bit"] & 1)
         elif kind == "vendor":
             value = vendor == feature["signature"]
         elif kind == "hypervisor":
-            value = bool(words[HYPERVISOR_BIT[:3]] >> HYPERVISOR_BIT[3] & 1) and \
+            value = bool(words[1, 0, "ecx"] & HYPERVISOR_BIT) and \
                 feature["signature"] == TCG_SIGNATURE
         elif kind == "boot":
             value = f"{name}=1" in arguments or (name == "up" and machine.config.smp == "1")
         else:
-            value = _derived(feature["condition"], found)
+            value = evaluate(feature["condition"], found)
         found[name] = value
     return found
-
-
-def _derived(condition: str, features: dict[str, bool | None]) -> bool | None:
-    """A derived feature's value, if it is the same whatever the unknown ones are."""
-    unknown = [name for name in set(re.findall(r"\w+", condition)) if features[name] is None]
-    known = {name: value for name, value in features.items() if value is not None}
-    values = {holds(condition, known | dict(zip(unknown, guess)))
-              for guess in itertools.product([False, True], repeat=len(unknown))}
-    return values.pop() if len(values) == 1 else None

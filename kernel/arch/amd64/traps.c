@@ -3,9 +3,12 @@
  * Interrupts stay off; whatever arrives here is a mistake. main.c calls traps_init(), the stubs of
  * trap_entry.asm call trap().
  */
-#include "kernel/defs.h"
+#include "hotinline.h"
 #include "kernel/arch/amd64/amd64.h"
+#include "kernel/defs.h"
 
+#define PIC_MASK_1   0x21 /* the two 8259 interrupt controllers of the ISA bus */
+#define PIC_MASK_2   0xa1
 #define NVECTORS     32
 #define CODE_SEGMENT 8
 #define TSS_SEGMENT  16
@@ -108,6 +111,15 @@ static void load_segments(void)
 	asm volatile("ltr %w0" : : "r"(TSS_SEGMENT));
 }
 
+/* No device may interrupt: the console is polled. */
+static void mask_devices(void)
+{
+	outb(PIC_MASK_1, 0xff);
+	io_delay();
+	outb(PIC_MASK_2, 0xff);
+	io_delay();
+}
+
 void traps_init(void)
 {
 	struct pointer pointer = {sizeof(idt) - 1, (uint64_t)idt};
@@ -126,6 +138,7 @@ void traps_init(void)
 	idt[VECTOR_DOUBLE_FAULT].ist = IST_DOUBLE;
 	idt[VECTOR_MACHINE_CHECK].ist = IST_MACHINE;
 	asm volatile("lidt %0" : : "m"(pointer));
+	mask_devices();
 }
 
 /* Why an access to a mapped page faulted; bits of the error code: Intel SDM vol. 3A, 4.7. */

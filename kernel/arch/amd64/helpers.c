@@ -1,0 +1,28 @@
+/*
+ * What alternatives call where the CPU lacks an instruction. Such a function keeps every register
+ * that its hotinline does not give away: the generated header declares it so. Those that cannot be
+ * written in C are in copy.asm.
+ */
+#include "hotinline.h"
+#include "kernel/arch/amd64/amd64.h"
+
+#define FS_BASE 0xc0000100u /* model-specific register: Intel SDM vol. 4 */
+
+/* Adds neighbouring fields of 1, 2 and 4 bits, then all bytes at once by a multiplication. */
+uint64_t popcount64_soft(uint64_t x)
+{
+	x -= x >> 1 & 0x5555555555555555;
+	x = (x & 0x3333333333333333) + (x >> 2 & 0x3333333333333333);
+	x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0f;
+	return x * 0x0101010101010101 >> 56;
+}
+
+uint64_t read_fsbase_msr(void)
+{
+	return rdmsr(FS_BASE);
+}
+
+void write_fsbase_msr(uint64_t base)
+{
+	wrmsr(FS_BASE, base);
+}
