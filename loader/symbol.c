@@ -8,9 +8,11 @@
 
 struct elf64_sym krtld_symbol(const struct krtld_module *module, uint32_t index)
 {
-	struct elf64_sym symbol;
+	struct elf64_sym symbol = {0, 0, 0, 0, 0, 0};
 
-	memcpy(&symbol, module->private->symbols + (size_t)index * sizeof symbol, sizeof symbol);
+	if (index) /* the first is all zeros, whatever the file says (gABI, STN_UNDEF) */
+		memcpy(&symbol, module->private->symbols + (size_t)index * sizeof symbol,
+		       sizeof symbol);
 	return symbol;
 }
 
