@@ -73,8 +73,9 @@ def _write(hotinlines: list[Hotinline], alternatives: list[Alternative]) -> _Tex
     for start in range(0, len(offsets), 16):
         text.add("dd " + ",".join(f"{name}-..@0" for name in offsets[start : start + 16]))
     for hotinline in hotinlines:  # whether NASM takes the name for a label
-        if names.is_form(hotinline.name) and hotinline.name not in symbols:
-            text.add(f"{hotinline.name}:", _Job(hotinline.place, hotinline=hotinline))
+        name = hotinline.name
+        if names.is_form(name) and name not in symbols and not names.why_not_hotinline(name):
+            text.add(f"{name}:", _Job(hotinline.place, hotinline=hotinline))
     return text
 
 
@@ -147,7 +148,8 @@ class Encoder:
         assert job.alternative is not None and job.instruction is not None
         job.alternative.sound = False
         mnemonic, hint = job.instruction.mnemonic, ""
-        if mnemonic and not instructions.is_mnemonic(mnemonic):
+        known = mnemonic in instructions.PREFIXES or instructions.is_mnemonic(mnemonic)
+        if mnemonic and not known:
             why = f"unknown mnemonic `{mnemonic}`: {why}"
             hint = names.nearest(mnemonic, instructions.mnemonics(), "; did you mean {}?", "")
         self.errors.add(job.place, "nasm", why=why, hint=hint)

@@ -17,6 +17,7 @@ from .report import Errors, Place
 from .source import Statement
 
 _KEYWORDS = ("feature", "hotinline", "window")
+_FIRST = re.compile(r'"[^"\n]*"?|\w+|.', re.DOTALL)  # of what a token may hold too much of
 _DEEPEST = model.DEPTH_MAX - 1  # one operand is pending for each level, and one more
 
 # What the grammar's terminals are called in a message; the others are spelled in it.
@@ -263,7 +264,7 @@ class Parser:
             expected = error.accepts or error.expected
             if error.token.type != "$END":
                 offset = error.token.start_pos or 0
-                found = f"`{' '.join(error.token.split())}`"
+                found = f"`{_FIRST.match(error.token)[0]}`"  # type: ignore[index]
         elif isinstance(error, UnexpectedCharacters):
             expected = set(error.allowed or ())
             offset = error.pos_in_stream or 0

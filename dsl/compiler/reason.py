@@ -100,7 +100,7 @@ class Reasoner:
             )
             return
         truth, left, allowed = self.truth(variables)
-        for alternative in hotinline.alternatives:
+        for number, alternative in enumerate(hotinline.alternatives, 1):
             holds = truth.table(alternative.condition.tree) if alternative.condition else truth.every
             if not left & holds:
                 self._never(alternative, truth, holds)
@@ -109,6 +109,8 @@ class Reasoner:
                 if allowed & holds & ~truth.columns[feature.name]:
                     words = {"mnemonic": mnemonic, "feature": feature.name, "text": made.text}
                     self.errors.add(made.place, "not-guaranteed", **words)
+            if alternative.condition is None and number < len(hotinline.alternatives):
+                return  # the rest has been reported
             left &= ~holds
             allowed &= ~holds
 

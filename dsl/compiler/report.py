@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 
 from .messages import MESSAGES
+
+_WIDEST = 200  # characters of a line that are shown
 
 
 @dataclass(eq=False, slots=True)
@@ -32,6 +35,21 @@ class Place:
         return lines[self.line - 1] if 0 < self.line <= len(lines) else ""
 
 
+def _visible(char: str) -> str:
+    """Control and format characters could move what a terminal shows."""
+    return "\ufffd" if char != "\t" and unicodedata.category(char)[0] == "C" else char
+
+
+def _point(text: str, column: int) -> list[str]:
+    """A line of a file and a caret below a column of it (from 0). Long lines are cut."""
+    start = max(0, column - _WIDEST // 2) if len(text) > _WIDEST else 0
+    cut = "".join(map(_visible, text[start : start + _WIDEST]))
+    dots = "…" if start else ""
+    more = "…" if start + _WIDEST < len(text) else ""
+    below = "".join("\t" if char == "\t" else " " for char in dots + text[start:column])
+    return [dots + cut + more, below + "^"]
+
+
 @dataclass(frozen=True, slots=True)
 class Error:
     """One refusal. where is a Place, or the path of a file as a whole."""
@@ -50,10 +68,7 @@ class Error:
     def render(self) -> str:
         lines = [f"{self.where}: error: {self.message}"]
         if isinstance(self.where, Place):
-            text = self.where.text()
-            before = text[: self.where.column - 1]
-            lines.append(text)
-            lines.append("".join("\t" if char == "\t" else " " for char in before) + "^")
+            lines += _point(self.where.text(), self.where.column - 1)
         lines.append(f"  help: {self.help}")
         return "\n".join(lines)
 
