@@ -2,6 +2,7 @@
 #ifndef HOTINLINE_TESTS_HOST_SAMPLE_H
 #define HOTINLINE_TESTS_HOST_SAMPLE_H
 
+#include "alternatives/hotinline.h"
 #include "tests/host/object.h"
 
 /*
@@ -11,5 +12,12 @@
  */
 struct object *sample_object(void);
 struct image sample_image(void);
+
+/*
+ * A unix for a table: .text.hotstubs with the stub of every hotinline but the one named (NULL: of
+ * all), as hotc writes them, and .text with every symbol that an alternative refers to, 16 bytes
+ * apart, each `lea rax, [rdi + 100 + its index]; ret`.
+ */
+struct object *sample_unix(const struct hot_table *table, const char *without);
 
 #endif

@@ -224,37 +224,66 @@ struct world *world_new(const char *features)
 	return world_with(table_common(), features);
 }
 
-struct world *world_that_runs(const char *features)
+/* helper i: lea rax, [rdi + 100 + i]; ret */
+static void make_helpers(struct world *world, const struct near *near)
 {
-	struct world *world = world_new(features);
+	struct hot_machine *machine = world->machine;
+
+	for (unsigned i = 0; i < machine->table->nsymbols; i++) {
+		uint8_t *helper = near->write + PAGE + 0x20 * i;
+
+		machine->symbols[i] = near->address + PAGE + 0x20 * i;
+		world_external(world, machine->table->symbols[i], machine->symbols[i]);
+		bytes_hex("48 8d 47 00 c3", helper, 8);
+		helper[3] = (uint8_t)(100 + i);
+	}
+}
+
+struct world *world_that_runs(void)
+{
+	struct world *world = world_new(NULL);
 	struct hot_machine *machine = world->machine;
 	struct near near = near_map(2 * PAGE);
-	struct hot_site sites[32];
-	struct hot_text text = {near.address, near.write, sites, (uint32_t)near.size, 0};
+	struct hot_site *sites = calloc(machine->table->nhotinlines, sizeof(*sites));
 	struct hot_error error;
 
 	world->runs = true;
 	world->nexternals = 0;
-	for (unsigned i = 0; i < machine->table->nsymbols; i++) {
-		uint8_t *helper = near.write + PAGE + 0x20 * i;
-
-		machine->symbols[i] = near.address + PAGE + 0x20 * i;
-		world_external(world, machine->table->symbols[i], machine->symbols[i]);
-		/* lea rax, [rdi + 100 + i]; ret */
-		bytes_hex("48 8d 47 00 c3", helper, 8);
-		helper[3] = (uint8_t)(100 + i);
-	}
+	make_helpers(world, &near);
+	world->stubs = (struct hot_text){near.address, near.write, sites, (uint32_t)near.size,
+					 machine->table->nhotinlines};
 	for (unsigned i = 0; i < machine->table->nhotinlines; i++) {
 		machine->stubs[i] = near.address + 0x80 * i;
 		world_external(world, machine->table->hotinlines[i].name, machine->stubs[i]);
 		sites[i] = (struct hot_site){0x80 * i, (uint16_t)i, HOT_STUB, 0};
-		cr_assert(hot_site_bytes(machine, &text, &sites[i], HOT_BEFORE,
+		cr_assert(hot_site_bytes(machine, &world->stubs, &sites[i], HOT_BEFORE,
 					 near.write + 0x80 * i, &error));
 	}
-	text.nsites = machine->table->nhotinlines;
-	if (features)
-		cr_assert(do_hotinlines(machine, &text, 1, &error));
 	return world;
+}
+
+static void set_writable(struct world *world, bool writable)
+{
+	for (unsigned i = 0; i < world->nblocks; i++)
+		if (world->blocks[i].kind == KRTLD_TEXT)
+			mprotect(world->blocks[i].bytes, round_up(world->blocks[i].size, PAGE),
+				 PROT_READ | (writable ? PROT_WRITE : 0));
+}
+
+void world_decide(struct world *world, const char *features)
+{
+	struct hot_features set;
+	struct hot_error error;
+
+	table_features(world->machine->table, features, &set);
+	hot_decide(world->machine, &set);
+	cr_assert(do_hotinlines(world->machine, &world->stubs, 1, &error), "the stubs: %s",
+		  hot_reason_text(error.reason));
+	set_writable(world, true);
+	for (struct krtld_module *m = world->krtld.first; m; m = m->next)
+		cr_assert(do_hotinlines(world->machine, m->texts, m->ntexts, &error), "%s at %#lx",
+			  hot_reason_text(error.reason), error.address);
+	set_writable(world, false);
 }
 
 /* ---- Loads ---- */

@@ -32,7 +32,8 @@ struct world {
 	struct krtld krtld;
 	struct krtld_ops ops;
 	struct hot_machine *machine;
-	bool runs; /* memory is executable, below 2 GiB, and addresses are true */
+	bool runs;             /* memory is executable, below 2 GiB, and addresses are true */
+	struct hot_text stubs; /* if so: the text of all stubs */
 
 	struct world_block blocks[WORLD_BLOCKS]; /* those that are allocated now */
 	unsigned nblocks;
@@ -62,8 +63,11 @@ struct world *world_new(const char *features);
 /* The same with a table of one's own, or without any hotinlines (NULL). */
 struct world *world_with(const struct hot_table *table, const char *features);
 
-/* Memory that runs, and stubs and helpers that do what they say; for suites that execute. */
-struct world *world_that_runs(const char *features);
+/* An undecided world whose memory runs, with stubs and helpers that do what they say. */
+struct world *world_that_runs(void);
+
+/* Decides for these features, and patches the stubs and whatever is loaded: call, patch, call again. */
+void world_decide(struct world *world, const char *features);
 
 void world_external(struct world *world, const char *name, uint64_t value);
 

@@ -1,0 +1,503 @@
+/* unix, the first module: its stubs, the decision, and who may come before and after it. */
+#include <stdio.h>
+#include <string.h>
+#include <criterion/criterion.h>
+
+#include "tests/host/bytes.h"
+#include "tests/host/sample.h"
+#include "tests/host/world.h"
+
+/* A world whose machine knows no stub, undecided: a kernel that boots. */
+static struct world *booting(void)
+{
+	struct world *world = world_new(NULL);
+
+	memset(world->machine->stubs, 0, 8ul * world->machine->table->nhotinlines);
+	memset(world->machine->symbols, 0, 8ul * world->machine->table->nsymbols);
+	world->nexternals = 0;
+	return world;
+}
+
+static struct krtld_module *load_unix(struct world *world)
+{
+	return world_load_object(world, "unix", sample_unix(world->machine->table, NULL));
+}
+
+static void decide(struct world *world, const char *features)
+{
+	struct hot_features set;
+
+	table_features(world->machine->table, features, &set);
+	hot_decide(world->machine, &set);
+}
+
+/* A module with one call of a hotinline. */
+static struct object *caller(const char *hotinline)
+{
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text", "e8 00 00 00 00 c3");
+
+	object_rela(object, text, 1, R_X86_64_PLT32, object_undefined(object, hotinline), -4);
+	return object;
+}
+
+static void expect_no_addresses(const struct world *world)
+{
+	for (unsigned i = 0; i < world->machine->table->nhotinlines; i++)
+		cr_expect_eq(world->machine->stubs[i], 0, "stub %u", i);
+	for (unsigned i = 0; i < world->machine->table->nsymbols; i++)
+		cr_expect_eq(world->machine->symbols[i], 0, "symbol %u", i);
+}
+
+Test(unix_module, its_stubs_and_symbols_go_into_the_machine)
+{
+	struct world *world = booting();
+	struct krtld_module *module = load_unix(world);
+	const struct hot_machine *machine = world->machine;
+
+	for (unsigned i = 0; i < machine->table->nhotinlines; i++)
+		cr_expect_eq(machine->stubs[i],
+			     world_symbol(module, machine->table->hotinlines[i].name));
+	for (unsigned i = 0; i < machine->table->nsymbols; i++)
+		cr_expect_eq(machine->symbols[i], world_symbol(module, machine->table->symbols[i]));
+}
+
+Test(unix_module, each_stub_is_a_site_and_holds_what_the_engine_expects)
+{
+	struct world *world = booting();
+	struct krtld_module *module = load_unix(world);
+	struct hot_error error;
+
+	cr_expect_eq(module->nsites, world->machine->table->nhotinlines);
+	for (unsigned i = 0; i < module->nsites; i++)
+		cr_expect_eq(module->sites[i].form, HOT_STUB);
+	cr_expect(hot_verify(world->machine, module->texts, module->ntexts, HOT_BEFORE, &error),
+		  "%s at %#lx", hot_reason_text(error.reason), error.address);
+}
+
+Test(unix_module, its_sites_are_left_to_the_kernel)
+{
+	struct world *world = booting();
+	struct object *object = sample_unix(world->machine->table, NULL);
+	unsigned text = object_text(object, ".text.more", "31 c0 c3");
+	struct krtld_module *module;
+	const struct krtld_section *stubs;
+	struct hot_error error;
+	uint8_t want[8];
+
+	object_global(object, "_init", text, 0);
+	module = world_load_object(world, "unix", object);
+	cr_expect_eq(world->starts, 0, "unix is not started by krtld");
+	cr_expect(hot_verify(world->machine, module->texts, module->ntexts, HOT_BEFORE, &error));
+	decide(world, "smap popcnt up");
+	cr_assert(do_hotinlines(world->machine, module->texts, module->ntexts, &error),
+		  "%s at %#lx", hot_reason_text(error.reason), error.address);
+	bytes_hex("0f 01 ca c3 66 90", want, 8);
+	stubs = world_section(module, ".text.hotstubs");
+	bytes_expect("stub of xsmap",
+		     stubs->bytes + (world_symbol(module, "xsmap") - stubs->address), want, 6);
+}
+
+/* A site of unix itself: the call names a symbol that unix defines, and that is the stub. */
+Test(unix_module, its_own_calls_are_sites)
+{
+	struct world *world = booting();
+	struct object *object = sample_unix(world->machine->table, NULL);
+	unsigned text = object_text(object, ".text.calls", "e8 00 00 00 00 c3");
+	struct krtld_module *module;
+
+	/* Handle 1 + nsymbols is the first stub: see sample_unix(). */
+	object_rela(object, text, 1, R_X86_64_PLT32, world->machine->table->nsymbols + 1u, -4);
+	module = world_load_object(world, "unix", object);
+	cr_expect_eq(module->nsites, world->machine->table->nhotinlines + 1u);
+	cr_expect_eq(module->nreferences, 0);
+}
+
+Test(unix_module, without_one_of_the_stubs_it_is_refused)
+{
+	const struct hot_table *table = table_common();
+
+	for (unsigned i = 0; i < table->nhotinlines; i++) {
+		const char *name = table->hotinlines[i].name;
+		struct world *world = booting();
+		const struct krtld_error *error =
+		    world_refuse_object(world, "unix", sample_unix(table, name), KRTLD_E_STUB);
+
+		cr_expect_str_eq(error->symbol, name);
+		expect_no_addresses(world);
+		world_expect_empty(world);
+		load_unix(world);
+	}
+}
+
+Test(unix_module, without_a_symbol_of_a_fixup_it_is_refused)
+{
+	struct world *world = booting();
+	struct object *object = sample_unix(world->machine->table, NULL);
+	struct image image = object_image(object);
+	const struct krtld_error *error;
+
+	/* A hidden symbol, or one of another name, is none. */
+	image_symbol(&image, "datum")->st_name++;
+	error = world_refuse(world, "unix", &image, KRTLD_E_STUB);
+	cr_expect_str_eq(error->symbol, "datum");
+	expect_no_addresses(world);
+}
+
+Test(unix_module, a_stub_that_is_cut_short_is_refused)
+{
+	struct world *world = booting();
+	struct image image = object_image(sample_unix(world->machine->table, NULL));
+	Elf64_Sym *symbol = image_symbol(&image, "xsmap");
+	uint64_t size = image_section(&image, ".text.hotstubs")->sh_size, good = symbol->st_value;
+
+	for (uint64_t room = 0; room < 6; room++) {
+		symbol->st_value = size - room;
+		world_refuse(world, "unix", &image, KRTLD_E_STUB);
+		expect_no_addresses(world);
+	}
+	symbol->st_value = UINT64_MAX - 4;
+	world_refuse(world, "unix", &image, KRTLD_E_STUB);
+	symbol->st_value = good;
+	world_load(world, "unix", &image);
+}
+
+Test(unix_module, a_stub_in_data_is_refused)
+{
+	struct world *world = booting();
+	struct image image = object_image(sample_unix(world->machine->table, NULL));
+
+	image_section(&image, ".text.hotstubs")->sh_flags = SHF_ALLOC | SHF_WRITE;
+	world_refuse(world, "unix", &image, KRTLD_E_STUB);
+	expect_no_addresses(world);
+}
+
+Test(unix_module, each_allocation_in_turn_fails)
+{
+	struct world *world = booting();
+	struct image image = object_image(sample_unix(world->machine->table, NULL));
+	struct krtld_module *module = world_load(world, "unix", &image);
+	unsigned n = world->allocs;
+
+	world_unload(world, module);
+	expect_no_addresses(world);
+	for (unsigned i = 1; i <= n; i++) {
+		world->fail_alloc = i;
+		world_refuse(world, "unix", &image, KRTLD_E_MEMORY);
+		expect_no_addresses(world);
+	}
+	world->fail_protect = 1;
+	world_refuse(world, "unix", &image, KRTLD_E_PROTECT);
+	expect_no_addresses(world);
+	world_load(world, "unix", &image);
+}
+
+/* PEERS 6: no two modules may be patched for two machines. */
+Test(order, a_second_module_before_the_decision_is_refused)
+{
+	struct world *world = booting();
+	struct krtld_module *unix_module = load_unix(world), *module;
+	uint8_t want[8];
+
+	world_refuse_object(world, "early", caller("xsmap"), KRTLD_E_UNDECIDED);
+	cr_expect_eq(unix_module->users, 0);
+	decide(world, "smap");
+	module = world_load_object(world, "early", caller("xsmap"));
+	bytes_hex("0f 01 ca 66 90", want, 8);
+	bytes_expect("patched at load", world_section(module, ".text")->bytes, want, 5);
+}
+
+Test(order, a_second_module_without_hotinlines_waits_as_well)
+{
+	struct world *world = booting();
+	struct object *object = object_new();
+
+	object_text(object, ".text", "c3");
+	load_unix(world);
+	world_refuse_object(world, "early", object, KRTLD_E_UNDECIDED);
+}
+
+Test(order, a_module_after_the_decision_uses_the_snapshot)
+{
+	struct world *world = booting();
+	struct krtld_module *one, *two;
+	uint8_t want[8];
+
+	load_unix(world);
+	decide(world, "smap");
+	one = world_load_object(world, "one", caller("xsmap"));
+	two = world_load_object(world, "two", caller("xsmap"));
+	bytes_hex("0f 01 ca 66 90", want, 8);
+	bytes_expect("one", world_section(one, ".text")->bytes, want, 5);
+	bytes_expect("two", world_section(two, ".text")->bytes, want, 5);
+}
+
+Test(order, unpatched_leaves_every_site_on_its_stub)
+{
+	struct world *world = booting();
+	struct krtld_module *module;
+	struct hot_error error;
+
+	load_unix(world);
+	decide(world, "smap");
+	world->krtld.unpatched = true;
+	module = world_load_object(world, "it", caller("xsmap"));
+	cr_expect_eq(module->nsites, 1);
+	cr_expect(hot_verify(world->machine, module->texts, module->ntexts, HOT_BEFORE, &error));
+}
+
+/* PEERS 7: a stub's name is unix's. */
+static void refuse_definition(unsigned bind, unsigned shndx_of_text)
+{
+	struct world *world = booting();
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text", "31 c0 c3 90 90 90 90 90 90 90 90 90");
+	const struct krtld_error *error;
+	uint64_t stub;
+
+	load_unix(world);
+	decide(world, "smap");
+	stub = world->machine->stubs[hot_find(world->machine->table, "xsmap")];
+	object_symbol(object, "xsmap", bind, STT_FUNC, shndx_of_text ? text : SHN_COMMON,
+		      shndx_of_text ? 0 : 8, 8);
+	error = world_refuse_object(world, "rogue", object, KRTLD_E_STUB);
+	cr_expect_str_eq(error->symbol, "xsmap");
+	cr_expect_eq(world->machine->stubs[hot_find(world->machine->table, "xsmap")], stub);
+}
+
+Test(stubs, nobody_else_may_define_the_name_of_one)
+{
+	refuse_definition(STB_GLOBAL, 1);
+	refuse_definition(STB_WEAK, 1);
+	refuse_definition(STB_GLOBAL, 0);
+}
+
+Test(stubs, a_local_of_that_name_is_no_stub)
+{
+	struct world *world = booting();
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text", "e8 00 00 00 00 c3 31 c0 c3");
+	struct krtld_module *module;
+
+	load_unix(world);
+	decide(world, "smap");
+	object_rela(object, text, 1, R_X86_64_PLT32, object_local(object, "xsmap", text, 6), -4);
+	module = world_load_object(world, "it", object);
+	cr_expect_eq(module->nsites + module->nreferences, 0);
+	cr_expect_eq(bytes_get(world_section(module, ".text")->bytes + 1, 4), 1);
+}
+
+Test(stubs, a_reference_by_section_symbol_is_counted_but_is_no_site)
+{
+	struct world *world = booting();
+	struct object *object = sample_unix(world->machine->table, NULL);
+	unsigned stubs = object_section_symbol(object, 2), third = 2 * 80;
+	unsigned text = object_text(object, ".text.calls",
+				    "e8 00 00 00 00 c3 48 8d 05 00 00 00 00 e8 00 00 00 00");
+	struct krtld_module *module;
+
+	/* exact is the third hotinline; the last is a call of the trap bytes behind a body. */
+	object_rela(object, text, 1, R_X86_64_PC32, stubs, third - 4);
+	object_rela(object, text, 9, R_X86_64_PC32, stubs, third - 4);
+	object_rela(object, text, 14, R_X86_64_PC32, stubs, third - 4 + 70);
+	module = world_load_object(world, "unix", object);
+	cr_expect_eq(module->nsites, world->machine->table->nhotinlines, "only the stubs");
+	cr_assert_eq(module->nreferences, 2, "%u", module->nreferences);
+	for (unsigned i = 0; i < 2; i++) {
+		cr_expect_eq(module->references[i].reason, KRTLD_PLAIN_SECTION, "%s",
+			     krtld_plain_text(module->references[i].reason));
+		cr_expect_eq(module->references[i].hotinline,
+			     hot_find(world->machine->table, "exact"));
+	}
+	cr_expect_eq((int32_t)bytes_get(world_section(module, ".text.calls")->bytes + 1, 4),
+		     (int64_t)(world_symbol(module, "exact") -
+			       world_section(module, ".text.calls")->address - 5));
+}
+
+Test(stubs, a_reference_that_needs_one_that_nobody_has_is_undefined)
+{
+	struct world *world = booting();
+
+	decide(world, "smap");
+	world_refuse_object(world, "it", caller("xsmap"), KRTLD_E_UNDEFINED);
+	cr_expect_str_eq(world->reports[0].symbol, "xsmap");
+}
+
+/* ---- Modules that use one another ---- */
+
+static struct object *provider(const char *name, const char *needs)
+{
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text", "e8 00 00 00 00 c3");
+
+	object_global(object, name, text, 0);
+	if (needs)
+		object_rela(object, text, 1, R_X86_64_PLT32, object_undefined(object, needs), -4);
+	return object;
+}
+
+static void expect_busy(struct world *world, struct krtld_module *module)
+{
+	world->nreports = 0;
+	cr_expect(!krtld_unload(&world->krtld, module), "%s is in use", module->name);
+	cr_assert_eq(world->nreports, 1);
+	cr_expect_eq(world->reports[0].reason, KRTLD_E_BUSY);
+	cr_expect(strstr(world->lines[0], module->name), "%s", world->lines[0]);
+}
+
+Test(users, a_module_in_use_is_not_unloaded)
+{
+	struct world *world = world_new("");
+	struct krtld_module *a = world_load_object(world, "a", provider("fa", NULL));
+	struct krtld_module *b = world_load_object(world, "b", provider("fb", "fa"));
+	struct krtld_module *c = world_load_object(world, "c", provider("fc", "fb"));
+	struct krtld_module *d = world_load_object(world, "d", provider("fd", "fb"));
+
+	cr_expect(a->users == 1 && b->users == 2 && c->users == 0, "%u %u %u", a->users, b->users,
+		  c->users);
+	expect_busy(world, a);
+	expect_busy(world, b);
+	world_unload(world, c);
+	expect_busy(world, b);
+	world_unload(world, d);
+	expect_busy(world, a);
+	world_unload(world, b);
+	cr_expect_eq(a->users, 0);
+	world_unload(world, a);
+	world_expect_empty(world);
+}
+
+Test(users, a_module_used_twice_by_one_other_counts_once)
+{
+	struct world *world = world_new("");
+	struct krtld_module *a = world_load_object(world, "a", provider("fa", NULL)), *b;
+	struct object *object = object_new();
+	unsigned data =
+	    object_data(object, ".data", "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00");
+	unsigned fa = object_undefined(object, "fa");
+
+	object_rela(object, data, 0, R_X86_64_64, fa, 0);
+	object_rela(object, data, 8, R_X86_64_64, fa, 0);
+	b = world_load_object(world, "b", object);
+	cr_expect_eq(a->users, 1, "%u", a->users);
+	world_unload(world, b);
+	cr_expect_eq(a->users, 0);
+}
+
+Test(users, a_held_module_is_not_unloaded)
+{
+	struct world *world = world_new("");
+	struct krtld_module *a = world_load_object(world, "a", provider("fa", NULL));
+
+	krtld_hold(a);
+	krtld_hold(a);
+	expect_busy(world, a);
+	krtld_release(a);
+	expect_busy(world, a);
+	krtld_release(a);
+	world_unload(world, a);
+}
+
+Test(users, unix_is_in_use_by_every_module_with_a_site)
+{
+	struct world *world = booting();
+	struct krtld_module *unix_module = load_unix(world), *module;
+
+	decide(world, "smap");
+	module = world_load_object(world, "it", caller("xsmap"));
+	cr_expect_eq(unix_module->users, 1);
+	expect_busy(world, unix_module);
+	world_unload(world, module);
+	world_unload(world, unix_module);
+	expect_no_addresses(world);
+	world_expect_empty(world);
+}
+
+Test(users, modules_may_be_unloaded_in_any_order)
+{
+	static const char *const names[] = {"a", "b", "c", "d"};
+	static const unsigned orders[][4] = {
+	    {0, 1, 2, 3}, {3, 2, 1, 0}, {1, 3, 0, 2}, {2, 0, 3, 1}};
+
+	for (unsigned o = 0; o < 4; o++) {
+		struct world *world = world_new("");
+		struct krtld_module *modules[4];
+
+		for (unsigned i = 0; i < 4; i++)
+			modules[i] = world_load_object(world, names[i], provider(names[i], NULL));
+		for (unsigned i = 0; i < 4; i++) {
+			uint64_t value;
+
+			world_unload(world, modules[orders[o][i]]);
+			cr_expect(!krtld_find(&world->krtld, names[orders[o][i]]));
+			cr_expect(!krtld_lookup(&world->krtld, names[orders[o][i]], &value));
+			for (unsigned j = i + 1; j < 4; j++)
+				cr_expect_eq(krtld_find(&world->krtld, names[orders[o][j]]),
+					     modules[orders[o][j]]);
+		}
+		world_expect_empty(world);
+	}
+}
+
+Test(place, a_section_goes_where_it_is_wanted)
+{
+	struct world *world = world_new("smap");
+	struct object *object = caller("xsmap");
+	unsigned data = object_data(object, ".data", "00 00 00 00 00 00 00 00");
+	struct krtld_module *module;
+	uint8_t want[8];
+
+	object_rela(object, data, 0, R_X86_64_64, object_section_symbol(object, 1), 0);
+	world->placed = "it";
+	world->places[1] = 0xffffffff90000010;
+	module = world_load_object(world, "it", object);
+	cr_expect_eq(world_section(module, ".text")->address, 0xffffffff90000010);
+	cr_expect_eq(bytes_get(world_section(module, ".data")->bytes, 8), 0xffffffff90000010);
+	bytes_hex("0f 01 ca 66 90", want, 8);
+	bytes_expect("patched", world_section(module, ".text")->bytes, want, 5);
+	cr_assert_eq(module->ntexts, 1);
+	cr_expect_eq(module->texts[0].address, 0xffffffff90000010);
+}
+
+Test(place, out_of_reach_of_the_stub_is_refused)
+{
+	struct world *world = world_new("smap");
+	struct object *object = caller("xsmap");
+
+	world->placed = "it";
+	world->places[1] = 0x400000;
+	world_refuse_object(world, "it", object, KRTLD_E_RANGE);
+	world_expect_empty(world);
+}
+
+Test(place, sections_of_a_kind_share_a_region_and_keep_their_alignment)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	struct krtld_module *module;
+	static const char bytes[64];
+
+	for (unsigned i = 0; i < 9; i++) {
+		static const uint64_t flags[] = {SHF_EXECINSTR, 0, SHF_WRITE};
+		char name[16];
+
+		snprintf(name, sizeof(name), ".s%u", i);
+		object_section(object, name, SHT_PROGBITS, SHF_ALLOC | flags[i % 3], 1ul << i,
+			       bytes, 1 + 7 * i);
+	}
+	module = world_load_object(world, "it", object);
+	for (unsigned i = 1; i < 10; i++) {
+		const struct krtld_section *s = &module->sections[i];
+		const struct krtld_region *r = &module->regions[s->kind];
+
+		cr_expect_eq(s->kind, (i - 1) % 3);
+		cr_expect_eq(s->address % (1ul << (i - 1)), 0, "%s at %#lx", s->name, s->address);
+		cr_expect(s->address >= r->address && s->address + s->size <= r->address + r->size);
+		cr_expect_eq(s->bytes - r->bytes, (ptrdiff_t)(s->address - r->address));
+		for (unsigned j = 1; j < i; j++)
+			cr_expect(module->sections[j].address + module->sections[j].size <=
+					  s->address ||
+				      s->address + s->size <= module->sections[j].address,
+				  "%s and %s overlap", module->sections[j].name, s->name);
+	}
+}
