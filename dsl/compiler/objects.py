@@ -21,6 +21,9 @@ _BITCODE = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
 _ARCHIVE = b"!<arch>\n"
 # Names that a linker makes, and krtld does too.
 _LINKERS = frozenset(["_GLOBAL_OFFSET_TABLE_"])
+# Globals that are every module's own affair, as hidden ones are: krtld exports neither.
+_OWN = frozenset(["_init", "_fini"])
+_HIDDEN = frozenset(["STV_HIDDEN", "STV_INTERNAL"])
 
 _RELINK = "link it with `ld -r`, which keeps relocations"
 _NO_LTO = "compile it without -flto"
@@ -59,12 +62,13 @@ def _symbols(elf: Any, found: _Object) -> None:
             continue
         for symbol in section.iter_symbols():
             bind = symbol["st_info"]["bind"]
+            own = symbol.name in _OWN or symbol["st_other"]["visibility"] in _HIDDEN
             if not symbol.name or symbol["st_info"]["type"] in ("STT_SECTION", "STT_FILE"):
                 continue
             if symbol["st_shndx"] == "SHN_UNDEF":
                 if bind != "STB_WEAK":
                     found.undefined.add(symbol.name)
-            elif bind == "STB_LOCAL":
+            elif bind == "STB_LOCAL" or own:
                 found.local.add(symbol.name)
             else:
                 found.defined.add(symbol.name)
