@@ -2,9 +2,9 @@
 
 In the source that NASM gets, each alternative starts with a label of its own, so that `.labels` are
 local to it, and each instruction stands on one line behind a label of NASM's `..@` kind, which keeps
-NASM from taking a misspelt mnemonic for a label or a directive. The preprocessor is off (-a). A
-second section holds the offsets of the instructions. No declaration can contain `?` or `@`, of
-which those labels are made.
+NASM from taking a misspelt mnemonic for a label or a directive. No declaration can contain `?` or
+`@`, of which those labels are made. The preprocessor is off (-a). A second section holds the offsets
+of the instructions; a third asks NASM whether a hotinline's name means something to it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass, field
 
+from elftools.common.exceptions import ELFError  # type: ignore[import]
 from elftools.elf.elffile import ELFFile  # type: ignore[import]
 
 from . import instructions, names, nops
@@ -72,10 +73,11 @@ def _write(hotinlines: list[Hotinline], alternatives: list[Alternative]) -> _Tex
     text.add("[section .offsets]")
     for start in range(0, len(offsets), 16):
         text.add("dd " + ",".join(f"{name}-..@0" for name in offsets[start : start + 16]))
-    for hotinline in hotinlines:  # whether NASM takes the name for a label
-        name = hotinline.name
+    text.add("[section .names]")
+    unique = {hotinline.name: hotinline for hotinline in reversed(hotinlines)}
+    for name, hotinline in unique.items():  # NASM takes NAME for a label if it is nothing else
         if names.is_form(name) and name not in symbols and not names.why_not_hotinline(name):
-            text.add(f"{name}:", _Job(hotinline.place, hotinline=hotinline))
+            text.add(f"{name} nop", _Job(hotinline.place, hotinline=hotinline))
     return text
 
 
@@ -86,22 +88,30 @@ class Encoder:
 
     def encode(self, hotinlines: list[Hotinline]) -> None:
         """Fills in the code of every sound alternative; the others stay unsound."""
-        while_sound = [a for h in hotinlines for a in h.alternatives if a.sound]
+        alternatives = [a for h in hotinlines for a in h.alternatives]
+        try:
+            encoded = self._encode(hotinlines, alternatives)
+        except (OSError, ELFError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            self.errors.add("hotc", "nasm-failed", why=why, program=self.program)
+            encoded = False
+        if not encoded:
+            for alternative in alternatives:
+                alternative.sound = False
+
+    def _encode(self, hotinlines: list[Hotinline], alternatives: list[Alternative]) -> bool:
         suspects = list(hotinlines)
         for _ in range(_RUNS):
-            text = _write(suspects, while_sound)
+            sound = [alternative for alternative in alternatives if alternative.sound]
+            text = _write(suspects, sound)
             with tempfile.TemporaryDirectory(prefix="hotc-") as folder:
                 said = self._run(folder, text)
-                if said is None:
-                    return
                 if said == "":
-                    self._read(os.path.join(folder, "code.o"), while_sound)
-                    return
-            if not self._report(said, text, suspects):
-                break
-            while_sound = [a for a in while_sound if a.sound]
-        for alternative in while_sound:
-            alternative.sound = False
+                    self._read(os.path.join(folder, "code.o"), sound)
+                    return True
+            if said is None or not self._report(said, text, suspects):
+                return False
+        return False
 
     def _run(self, folder: str, text: _Text) -> str | None:
         """NASM's complaints, "" if there are none; None if it could not be run."""
@@ -142,7 +152,7 @@ class Encoder:
         if job.hotinline is not None:
             suspects.remove(job.hotinline)
             words = {"name": job.hotinline.name, "what": "hotinline"}
-            owner = f"the assembler keeps it ({why})"
+            owner = "the assembler has an instruction or a word of that name"
             self.errors.add(job.place, "name-reserved", owner=owner, **words)
             return
         assert job.alternative is not None and job.instruction is not None
