@@ -169,45 +169,43 @@ static bool name_sections(struct krtld *krtld, struct krtld_module *module, uint
 	return true;
 }
 
-struct extent {
-	uint64_t start;
-	uint64_t size;
-	uint32_t section;
+/* A bit for each byte of the file: whether some section or header has it. */
+struct taken {
+	uint64_t *bits;
+	size_t size; /* bytes of bits */
 };
 
-static uint64_t extent_start(const void *element)
+/* Takes a stretch that lies inside the file. False: a byte of it is taken already. */
+static bool take(struct taken *taken, uint64_t start, uint64_t size)
 {
-	return ((const struct extent *)element)->start;
+	uint64_t end = start + size;
+
+	while (start < end) {
+		uint64_t n = 64 - start % 64 < end - start ? 64 - start % 64 : end - start;
+		uint64_t mask = (UINT64_MAX >> (64 - n)) << start % 64;
+
+		if (taken->bits[start / 64] & mask)
+			return false;
+		taken->bits[start / 64] |= mask;
+		start += n;
+	}
+	return true;
 }
 
-/* Extent 0 is the ELF header, 1 the section table, and both have section 0. */
-static bool compare_extents(struct krtld *krtld, struct krtld_module *module,
-			    struct extent *extents, const struct elf64_ehdr *ehdr)
+static bool take_all(struct krtld *krtld, struct krtld_module *module, struct taken *taken,
+		     const struct elf64_ehdr *ehdr)
 {
-	uint32_t n = 0;
-
-	extents[n++] = (struct extent){0, sizeof *ehdr, 0};
-	extents[n++] =
-	    (struct extent){ehdr->e_shoff, module->nsections * sizeof(struct elf64_shdr), 0};
+	if (!take(taken, 0, sizeof *ehdr) ||
+	    !take(taken, ehdr->e_shoff, module->nsections * sizeof(struct elf64_shdr)))
+		return bad(krtld, module, offsetof(struct elf64_ehdr, e_shoff),
+			   "the section table overlaps the ELF header", ehdr->e_shoff);
 	for (uint32_t i = 1; i < module->nsections; i++) {
 		const struct elf64_shdr *shdr = &module->private->shdrs[i];
 
-		if (has_bytes(shdr))
-			extents[n++] = (struct extent){shdr->sh_offset, shdr->sh_size, i};
-	}
-	krtld_sort(extents, n, sizeof *extents, extent_start);
-	for (uint32_t i = 1; i < n; i++) {
-		if (extents[i].start - extents[i - 1].start >= extents[i - 1].size)
-			continue;
-		return krtld_refuse(
-		    krtld,
-		    &(struct krtld_error){
-			.reason = KRTLD_E_FORMAT,
-			.module = module->name,
-			.offset = extents[i].start,
-			.symbol = module->sections[extents[i].section].name,
-			.what = "two sections, or a section and a header, share bytes of the file",
-			.value = extents[i].start});
+		if (has_bytes(shdr) && !take(taken, shdr->sh_offset, shdr->sh_size))
+			return bad_section(krtld, module, i,
+					   "another section or a header has bytes of this one",
+					   shdr->sh_offset);
 	}
 	return true;
 }
@@ -215,14 +213,14 @@ static bool compare_extents(struct krtld *krtld, struct krtld_module *module,
 static bool check_overlap(struct krtld *krtld, struct krtld_module *module,
 			  const struct elf64_ehdr *ehdr)
 {
-	size_t size = ((size_t)module->nsections + 1) * sizeof(struct extent);
-	struct extent *extents = krtld_scratch(krtld, module, size);
+	struct taken taken = {NULL, (module->private->size / 64 + 1) * sizeof(uint64_t)};
 	bool ok;
 
-	if (!extents)
+	taken.bits = krtld_scratch(krtld, module, taken.size);
+	if (!taken.bits)
 		return false;
-	ok = compare_extents(krtld, module, extents, ehdr);
-	krtld_unscratch(krtld, extents, size);
+	ok = take_all(krtld, module, &taken, ehdr);
+	krtld_unscratch(krtld, taken.bits, taken.size);
 	return ok;
 }
 
@@ -303,7 +301,8 @@ bool krtld_next_relocs(const struct krtld_module *module, uint32_t *index,
 	while (++*index < module->nsections) {
 		const struct elf64_shdr *shdr = &private->shdrs[*index];
 
-		if (shdr->sh_type != SHT_RELA || !krtld_is_loaded(&private->shdrs[shdr->sh_info]))
+		if (shdr->sh_type != SHT_RELA || !shdr->sh_size ||
+		    !krtld_is_loaded(&private->shdrs[shdr->sh_info]))
 			continue;
 		relocs->table = private->file + shdr->sh_offset;
 		relocs->count = shdr->sh_size / sizeof(struct elf64_rela);

@@ -87,7 +87,7 @@ static bool find_indices(struct krtld *krtld, struct krtld_module *module)
 			return bad_section(krtld, module, i, 0,
 					   "the section indices do not match the symbol table",
 					   shdr->sh_size);
-		private->indices = private->file + shdr->sh_offset;
+		private->indices = private->file + (shdr->sh_size ? shdr->sh_offset : 0);
 	}
 	return true;
 }
@@ -238,12 +238,39 @@ static bool check_reloc(struct krtld *krtld, struct krtld_module *module,
 				 "there is no such relocation type", type);
 	row = &krtld_arch_rows[type];
 	if (row->refused)
-		return bad_reloc(krtld, module, relocs, rela, KRTLD_E_TYPE, row->refused, type);
+		return bad_reloc(krtld, module, relocs, rela, KRTLD_E_TYPE, row->refused, 0);
 	if (rela->r_offset > size || size - rela->r_offset < row->width)
 		return bad_reloc(krtld, module, relocs, rela, KRTLD_E_FORMAT,
 				 "the relocation's field lies outside its section", size);
 	if (uses_got(row))
 		want_got(module->private, row, symbol);
+	return true;
+}
+
+/* Nearly all relocations need no closer look: their type has neither GOT nor refusal. */
+static bool is_plain(const struct krtld_private *private, const struct elf64_rela *rela,
+		     uint64_t size)
+{
+	uint32_t type = ELF64_R_TYPE(rela->r_info);
+	const struct krtld_row *row = &krtld_arch_rows[type < krtld_arch_nrows ? type : 0];
+
+	return row->formula <= KRTLD_S_A_P && row->width &&
+	       ELF64_R_SYM(rela->r_info) < private->nsymbols && size >= row->width &&
+	       rela->r_offset <= size - row->width;
+}
+
+static bool check_section_relocs(struct krtld *krtld, struct krtld_module *module,
+				 const struct krtld_relocs *relocs)
+{
+	const struct krtld_private *private = module->private;
+	uint64_t size = module->sections[relocs->target].size;
+
+	for (uint64_t i = 0; i < relocs->count; i++) {
+		struct elf64_rela rela = krtld_rela(relocs, i);
+
+		if (!is_plain(private, &rela, size) && !check_reloc(krtld, module, relocs, &rela))
+			return false;
+	}
 	return true;
 }
 
@@ -291,12 +318,9 @@ bool krtld_check_relocs(struct krtld *krtld, struct krtld_module *module)
 	if (!private->values)
 		return false;
 	for (uint32_t i = 0; krtld_next_relocs(module, &i, &relocs);) {
-		for (uint64_t j = 0; j < relocs.count; j++) {
-			struct elf64_rela rela = krtld_rela(&relocs, j);
-
-			if (!check_reloc(krtld, module, &relocs, &rela))
-				return false;
-		}
+		if (!check_section_relocs(krtld, module, &relocs))
+			return false;
+		private->nrelocs += relocs.count;
 	}
 	return true;
 }

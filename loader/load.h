@@ -6,6 +6,8 @@
 #ifndef HOTINLINE_LOADER_LOAD_H
 #define HOTINLINE_LOADER_LOAD_H
 
+#include <string.h>
+
 #include "loader/arch.h"
 #include "loader/elf64.h"
 #include "loader/krtld.h"
@@ -76,13 +78,16 @@ struct krtld_private {
 	uint64_t slots;             /* address of its first slot */
 	uint64_t got_offset;        /* of that slot in the read-only data */
 	uint32_t nslots;
-	uint32_t nundefined;          /* symbols that nobody defines, used or not */
-	bool got_wanted;              /* the GOT needs an address, slots or not */
-	bool linked;                  /* in krtld's list, and counted as a user of what it needs */
-	bool is_unix;                 /* it defines the stubs */
-	struct krtld_stub *stubs;     /* if so: [nhotinlines], sorted by address */
-	uint8_t *holds_stubs;         /* if so: [nsections], whether there is a stub in it */
-	uint32_t *marked;             /* [nsections] relocations that refer to a flagged symbol */
+	uint32_t nundefined;      /* symbols that nobody defines, used or not */
+	bool got_wanted;          /* the GOT needs an address, slots or not */
+	bool linked;              /* in krtld's list, and counted as a user of what it needs */
+	bool is_unix;             /* it defines the stubs */
+	struct krtld_stub *stubs; /* if so: [nhotinlines], sorted by address */
+	uint8_t *holds_stubs;     /* if so: [nsections], whether there is a stub in it */
+	bool refers;              /* to a stub, somehow: there may be sites */
+	uint64_t *marks;          /* if so, until they are collected: a bit for each relocation, in
+					   order, whether its symbol has flags */
+	uint64_t nrelocs;         /* of all loaded sections */
 	struct krtld_export *exports; /* [nexports] */
 	uint32_t *buckets;            /* [nbuckets] number of an export, from 1 */
 	uint32_t nexports;
@@ -131,7 +136,13 @@ bool krtld_check_relocs(struct krtld *krtld, struct krtld_module *module);
 
 /* ---- symbol.c: reading the symbol table ---- */
 struct elf64_sym krtld_symbol(const struct krtld_module *module, uint32_t index);
-struct elf64_rela krtld_rela(const struct krtld_relocs *relocs, uint64_t index);
+static inline struct elf64_rela krtld_rela(const struct krtld_relocs *relocs, uint64_t index)
+{
+	struct elf64_rela rela;
+
+	memcpy(&rela, relocs->table + index * sizeof rela, sizeof rela);
+	return rela;
+}
 /* The section it is defined in, SHN_XINDEX resolved; SHN_UNDEF, SHN_ABS, SHN_COMMON as they are. */
 #define KRTLD_IN_ABS    0xffffffffu
 #define KRTLD_IN_COMMON 0xfffffffeu
@@ -174,6 +185,7 @@ unsigned krtld_stub_at(const struct krtld *krtld, const struct krtld_module *mod
 
 /* ---- relocate.c ---- */
 bool krtld_relocate(struct krtld *krtld, struct krtld_module *module);
+void krtld_drop_marks(struct krtld *krtld, struct krtld_module *module);
 
 /* ---- sites.c ---- */
 bool krtld_collect(struct krtld *krtld, struct krtld_module *module);

@@ -88,13 +88,14 @@ static bool refuse(const struct krtld *krtld, const struct krtld_module *module,
 		.value = value});
 }
 
+/* first: how many relocations there are in the sections before. */
 static bool relocate_section(const struct krtld *krtld, struct krtld_module *module,
-			     const struct krtld_relocs *relocs)
+			     const struct krtld_relocs *relocs, uint64_t first)
 {
 	const struct krtld_value *values = module->private->values;
+	uint64_t *marks = module->private->marks;
 	uint8_t *bytes = module->sections[relocs->target].bytes;
 	uint64_t address = module->sections[relocs->target].address;
-	uint32_t marked = 0;
 
 	for (uint64_t i = 0; i < relocs->count; i++) {
 		struct elf64_rela rela = krtld_rela(relocs, i);
@@ -110,27 +111,41 @@ static bool relocate_section(const struct krtld *krtld, struct krtld_module *mod
 		if (symbol->flags) {
 			if (symbol->flags & KRTLD_ABSENT)
 				return refuse(krtld, module, relocs, &rela, KRTLD_E_FORMAT, 0);
-			marked++;
+			marks[(first + i) / 64] |= (uint64_t)1 << (first + i) % 64;
 		}
 		if (value + row->bias > row->limit)
 			return refuse(krtld, module, relocs, &rela, KRTLD_E_RANGE, value);
 		store(bytes + rela.r_offset, value, row->width);
 	}
-	module->private->marked[relocs->target] += marked;
 	return true;
+}
+
+static size_t marks_size(const struct krtld_module *module)
+{
+	return (module->private->nrelocs / 64 + 1) * sizeof(uint64_t);
+}
+
+void krtld_drop_marks(struct krtld *krtld, struct krtld_module *module)
+{
+	if (module->private->marks)
+		krtld_unscratch(krtld, module->private->marks, marks_size(module));
+	module->private->marks = NULL;
 }
 
 bool krtld_relocate(struct krtld *krtld, struct krtld_module *module)
 {
 	struct krtld_private *private = module->private;
 	struct krtld_relocs relocs;
+	uint64_t first = 0;
 
-	private->marked = krtld_meta(krtld, module, module->nsections, sizeof *private->marked);
-	if (!private->marked)
-		return false;
+	if (private->refers) {
+		private->marks = krtld_scratch(krtld, module, marks_size(module));
+		if (!private->marks)
+			return false;
+	}
 	fill_got(module);
-	for (uint32_t i = 0; krtld_next_relocs(module, &i, &relocs);) {
-		if (!relocate_section(krtld, module, &relocs))
+	for (uint32_t i = 0; krtld_next_relocs(module, &i, &relocs); first += relocs.count) {
+		if (!relocate_section(krtld, module, &relocs, first))
 			return false;
 	}
 	return true;

@@ -68,6 +68,7 @@ static bool use_stub(struct krtld *krtld, struct krtld_module *module, struct kr
 	value->value = address;
 	value->hotinline = (uint16_t)hotinline;
 	value->flags |= KRTLD_IS_STUB;
+	module->private->refers = true;
 	if (krtld->first && krtld->first->private->is_unix)
 		need(module, krtld->first);
 	return true;

@@ -3,20 +3,24 @@
  * relocated, so that what is looked at here is what the engine will see.
  *
  * A first pass counts, a second fills: one array of sites for the module, sorted by address, and
- * one of the references that are none. A relocation costs nothing here unless its section holds a
- * reference to a stub (relocate.c has counted them), and a string is never compared.
+ * one of the references that are none. Only relocations that relocate.c has marked are looked at,
+ * and a string is never compared.
  *
  * unix has a site more for each hotinline, the body of its stub.
  */
 #include "alternatives/arch.h"
 #include "loader/load.h"
 
-/* A relocation and its surroundings, as they are looked at. */
+/* A relocation and its surroundings, as they are looked at one after the other. */
 struct look {
 	const struct krtld *krtld;
 	const struct krtld_module *module;
 	const struct krtld_section *section;
 	struct elf64_rela rela;
+	struct krtld_relocs relocs; /* where it is from */
+	uint32_t index;             /* of that section */
+	uint64_t first;             /* number of relocations in those before */
+	uint64_t next;              /* of these, to look at */
 };
 
 enum finding { FOUND_NOTHING, FOUND_SITE, FOUND_REFERENCE };
@@ -91,21 +95,39 @@ struct tally {
 	uint32_t text; /* index of the hot_text that it is */
 };
 
-/* The next relocation section with a reference to a stub in it. */
-static bool next_marked(const struct krtld_module *module, uint32_t *index,
-			struct krtld_relocs *relocs)
+static bool next_section(struct look *look)
 {
-	while (krtld_next_relocs(module, index, relocs)) {
-		if (module->private->marked[relocs->target])
+	look->first += look->relocs.count;
+	look->next = 0;
+	if (!krtld_next_relocs(look->module, &look->index, &look->relocs))
+		return false;
+	look->section = &look->module->sections[look->relocs.target];
+	return true;
+}
+
+/* The next relocation of the section whose symbol is, or might be, a stub. */
+static bool next_in_section(struct look *look)
+{
+	while (look->next < look->relocs.count) {
+		uint64_t number = look->first + look->next;
+		uint64_t marks = look->module->private->marks[number / 64] >> number % 64;
+
+		look->next += marks ? (unsigned)__builtin_ctzll(marks) : 64 - number % 64;
+		if (marks && look->next < look->relocs.count) {
+			look->rela = krtld_rela(&look->relocs, look->next++);
 			return true;
+		}
 	}
 	return false;
 }
 
-static struct look look_at(const struct krtld *krtld, const struct krtld_module *module,
-			   const struct krtld_relocs *relocs)
+static bool next_marked(struct look *look)
 {
-	return (struct look){krtld, module, &module->sections[relocs->target], {0, 0, 0}};
+	while (!next_in_section(look)) {
+		if (!next_section(look))
+			return false;
+	}
+	return true;
 }
 
 static uint32_t nstubs(const struct krtld *krtld, const struct krtld_module *module)
@@ -115,21 +137,15 @@ static uint32_t nstubs(const struct krtld *krtld, const struct krtld_module *mod
 
 static void count(const struct krtld *krtld, struct krtld_module *module, struct tally *tallies)
 {
-	struct krtld_relocs relocs;
+	struct look look = {.krtld = krtld, .module = module};
 	struct krtld_reference reference;
 	struct hot_site site;
 
-	for (uint32_t i = 0; next_marked(module, &i, &relocs);) {
-		struct look look = look_at(krtld, module, &relocs);
+	while (next_marked(&look)) {
+		enum finding found = examine(&look, &site, &reference);
 
-		for (uint64_t j = 0; j < relocs.count; j++) {
-			enum finding found;
-
-			look.rela = krtld_rela(&relocs, j);
-			found = examine(&look, &site, &reference);
-			tallies[relocs.target].nsites += found == FOUND_SITE;
-			module->nreferences += found == FOUND_REFERENCE;
-		}
+		tallies[look.relocs.target].nsites += found == FOUND_SITE;
+		module->nreferences += found == FOUND_REFERENCE;
 	}
 	for (uint32_t i = 0; i < nstubs(krtld, module); i++)
 		tallies[module->private->stubs[i].section].nsites++;
@@ -220,7 +236,7 @@ static struct hot_site *next_site(struct krtld_module *module, const struct tall
 static void fill(const struct krtld *krtld, struct krtld_module *module,
 		 const struct tally *tallies)
 {
-	struct krtld_relocs relocs;
+	struct look look = {.krtld = krtld, .module = module};
 	struct krtld_reference reference = {0, 0, 0, 0};
 	struct hot_site site = {0, 0, 0, 0};
 	uint32_t nreferences = 0;
@@ -232,19 +248,13 @@ static void fill(const struct krtld *krtld, struct krtld_module *module,
 		*next_site(module, &tallies[stub->section]) =
 		    (struct hot_site){(uint32_t)offset, stub->hotinline, HOT_STUB, 0};
 	}
-	for (uint32_t i = 0; next_marked(module, &i, &relocs);) {
-		struct look look = look_at(krtld, module, &relocs);
+	while (next_marked(&look)) {
+		enum finding found = examine(&look, &site, &reference);
 
-		for (uint64_t j = 0; j < relocs.count; j++) {
-			enum finding found;
-
-			look.rela = krtld_rela(&relocs, j);
-			found = examine(&look, &site, &reference);
-			if (found == FOUND_SITE)
-				*next_site(module, &tallies[relocs.target]) = site;
-			else if (found == FOUND_REFERENCE)
-				module->references[nreferences++] = reference;
-		}
+		if (found == FOUND_SITE)
+			*next_site(module, &tallies[look.relocs.target]) = site;
+		else if (found == FOUND_REFERENCE)
+			module->references[nreferences++] = reference;
 	}
 }
 
@@ -321,22 +331,20 @@ static bool check_twins(const struct krtld *krtld, const struct krtld_module *mo
 static bool check_intruders(const struct krtld *krtld, const struct krtld_module *module,
 			    const struct tally *tallies)
 {
-	struct krtld_relocs relocs;
+	struct look look = {.krtld = krtld, .module = module};
 
-	for (uint32_t i = 0; krtld_next_relocs(module, &i, &relocs);) {
-		const struct hot_text *text = &module->texts[tallies[relocs.target].text];
-		struct look look = look_at(krtld, module, &relocs);
+	while (next_section(&look)) {
+		const struct tally *tally = &tallies[look.relocs.target];
+		const struct hot_text *text = &module->texts[tally->text];
 		uint32_t near = 0;
 
-		if (!tallies[relocs.target].nsites)
-			continue;
-		for (uint64_t j = 0; j < relocs.count; j++) {
-			look.rela = krtld_rela(&relocs, j);
+		for (uint64_t i = 0; tally->nsites && i < look.relocs.count; i++) {
+			look.rela = krtld_rela(&look.relocs, i);
 			near = site_before(text, look.rela.r_offset + row_of(&look)->width, near);
 			if (intrudes(&look, &text->sites[near]))
 				return overlaps(krtld, module, &look);
 		}
-		if (!check_twins(krtld, module, &look, text))
+		if (tally->nsites && !check_twins(krtld, module, &look, text))
 			return false;
 	}
 	return true;
@@ -357,27 +365,19 @@ static bool collect(struct krtld *krtld, struct krtld_module *module, struct tal
 	return check_intruders(krtld, module, tallies);
 }
 
-static bool has_marked(const struct krtld_module *module)
-{
-	for (uint32_t i = 0; i < module->nsections; i++) {
-		if (module->private->marked[i])
-			return true;
-	}
-	return module->private->is_unix;
-}
-
 bool krtld_collect(struct krtld *krtld, struct krtld_module *module)
 {
 	size_t size = module->nsections * sizeof(struct tally);
 	struct tally *tallies;
 	bool ok;
 
-	if (!has_marked(module))
+	if (!module->private->refers)
 		return true;
 	tallies = krtld_scratch(krtld, module, size);
 	if (!tallies)
 		return false;
 	ok = collect(krtld, module, tallies);
 	krtld_unscratch(krtld, tallies, size);
+	krtld_drop_marks(krtld, module);
 	return ok;
 }

@@ -23,6 +23,7 @@ static bool become_unix(struct krtld *krtld, struct krtld_module *module)
 	private->stubs = krtld_meta(krtld, module, table->nhotinlines, sizeof *private->stubs);
 	private->holds_stubs = krtld_meta(krtld, module, module->nsections, 1);
 	private->is_unix = private->stubs && private->holds_stubs;
+	private->refers = private->is_unix;
 	return private->is_unix;
 }
 

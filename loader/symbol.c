@@ -16,14 +16,6 @@ struct elf64_sym krtld_symbol(const struct krtld_module *module, uint32_t index)
 	return symbol;
 }
 
-struct elf64_rela krtld_rela(const struct krtld_relocs *relocs, uint64_t index)
-{
-	struct elf64_rela rela;
-
-	memcpy(&rela, relocs->table + index * sizeof rela, sizeof rela);
-	return rela;
-}
-
 uint32_t krtld_symbol_section(const struct krtld_module *module, const struct elf64_sym *symbol,
 			      uint32_t index)
 {
