@@ -42,6 +42,15 @@ struct image sample_image(void)
 	return object_image(sample_object());
 }
 
+struct object *sample_caller(const char *hotinline)
+{
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text", "e8 00 00 00 00 c3");
+
+	object_rela(object, text, 1, R_X86_64_PLT32, object_undefined(object, hotinline), -4);
+	return object;
+}
+
 /* The baseline as a function: code and `ret`, or its last call as a jmp, in size + 1 bytes. */
 static void stub_body(const struct hot_table *table, const struct hotinline *hotinline,
 		      uint8_t *bytes)

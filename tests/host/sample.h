@@ -13,6 +13,9 @@
 struct object *sample_object(void);
 struct image sample_image(void);
 
+/* A module with one call of a hotinline, at the start of its .text. */
+struct object *sample_caller(const char *hotinline);
+
 /*
  * A unix for a table: .text.hotstubs with the stub of every hotinline but the one named (NULL: of
  * all), as hotc writes them, and .text with every symbol that an alternative refers to, 16 bytes

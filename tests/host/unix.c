@@ -1,5 +1,4 @@
 /* unix, the first module: its stubs, the decision, and who may come before and after it. */
-#include <stdio.h>
 #include <string.h>
 #include <criterion/criterion.h>
 
@@ -29,16 +28,6 @@ static void decide(struct world *world, const char *features)
 
 	table_features(world->machine->table, features, &set);
 	hot_decide(world->machine, &set);
-}
-
-/* A module with one call of a hotinline. */
-static struct object *caller(const char *hotinline)
-{
-	struct object *object = object_new();
-	unsigned text = object_text(object, ".text", "e8 00 00 00 00 c3");
-
-	object_rela(object, text, 1, R_X86_64_PLT32, object_undefined(object, hotinline), -4);
-	return object;
 }
 
 static void expect_no_addresses(const struct world *world)
@@ -199,10 +188,10 @@ Test(order, a_second_module_before_the_decision_is_refused)
 	struct krtld_module *unix_module = load_unix(world), *module;
 	uint8_t want[8];
 
-	world_refuse_object(world, "early", caller("xsmap"), KRTLD_E_UNDECIDED);
+	world_refuse_object(world, "early", sample_caller("xsmap"), KRTLD_E_UNDECIDED);
 	cr_expect_eq(unix_module->users, 0);
 	decide(world, "smap");
-	module = world_load_object(world, "early", caller("xsmap"));
+	module = world_load_object(world, "early", sample_caller("xsmap"));
 	bytes_hex("0f 01 ca 66 90", want, 8);
 	bytes_expect("patched at load", world_section(module, ".text")->bytes, want, 5);
 }
@@ -225,8 +214,8 @@ Test(order, a_module_after_the_decision_uses_the_snapshot)
 
 	load_unix(world);
 	decide(world, "smap");
-	one = world_load_object(world, "one", caller("xsmap"));
-	two = world_load_object(world, "two", caller("xsmap"));
+	one = world_load_object(world, "one", sample_caller("xsmap"));
+	two = world_load_object(world, "two", sample_caller("xsmap"));
 	bytes_hex("0f 01 ca 66 90", want, 8);
 	bytes_expect("one", world_section(one, ".text")->bytes, want, 5);
 	bytes_expect("two", world_section(two, ".text")->bytes, want, 5);
@@ -241,7 +230,7 @@ Test(order, unpatched_leaves_every_site_on_its_stub)
 	load_unix(world);
 	decide(world, "smap");
 	world->krtld.unpatched = true;
-	module = world_load_object(world, "it", caller("xsmap"));
+	module = world_load_object(world, "it", sample_caller("xsmap"));
 	cr_expect_eq(module->nsites, 1);
 	cr_expect(hot_verify(world->machine, module->texts, module->ntexts, HOT_BEFORE, &error));
 }
@@ -319,185 +308,23 @@ Test(stubs, a_reference_that_needs_one_that_nobody_has_is_undefined)
 	struct world *world = booting();
 
 	decide(world, "smap");
-	world_refuse_object(world, "it", caller("xsmap"), KRTLD_E_UNDEFINED);
+	world_refuse_object(world, "it", sample_caller("xsmap"), KRTLD_E_UNDEFINED);
 	cr_expect_str_eq(world->reports[0].symbol, "xsmap");
 }
 
-/* ---- Modules that use one another ---- */
-
-static struct object *provider(const char *name, const char *needs)
-{
-	struct object *object = object_new();
-	unsigned text = object_text(object, ".text", "e8 00 00 00 00 c3");
-
-	object_global(object, name, text, 0);
-	if (needs)
-		object_rela(object, text, 1, R_X86_64_PLT32, object_undefined(object, needs), -4);
-	return object;
-}
-
-static void expect_busy(struct world *world, struct krtld_module *module)
-{
-	world->nreports = 0;
-	cr_expect(!krtld_unload(&world->krtld, module), "%s is in use", module->name);
-	cr_assert_eq(world->nreports, 1);
-	cr_expect_eq(world->reports[0].reason, KRTLD_E_BUSY);
-	cr_expect(strstr(world->lines[0], module->name), "%s", world->lines[0]);
-}
-
-Test(users, a_module_in_use_is_not_unloaded)
-{
-	struct world *world = world_new("");
-	struct krtld_module *a = world_load_object(world, "a", provider("fa", NULL));
-	struct krtld_module *b = world_load_object(world, "b", provider("fb", "fa"));
-	struct krtld_module *c = world_load_object(world, "c", provider("fc", "fb"));
-	struct krtld_module *d = world_load_object(world, "d", provider("fd", "fb"));
-
-	cr_expect(a->users == 1 && b->users == 2 && c->users == 0, "%u %u %u", a->users, b->users,
-		  c->users);
-	expect_busy(world, a);
-	expect_busy(world, b);
-	world_unload(world, c);
-	expect_busy(world, b);
-	world_unload(world, d);
-	expect_busy(world, a);
-	world_unload(world, b);
-	cr_expect_eq(a->users, 0);
-	world_unload(world, a);
-	world_expect_empty(world);
-}
-
-Test(users, a_module_used_twice_by_one_other_counts_once)
-{
-	struct world *world = world_new("");
-	struct krtld_module *a = world_load_object(world, "a", provider("fa", NULL)), *b;
-	struct object *object = object_new();
-	unsigned data =
-	    object_data(object, ".data", "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00");
-	unsigned fa = object_undefined(object, "fa");
-
-	object_rela(object, data, 0, R_X86_64_64, fa, 0);
-	object_rela(object, data, 8, R_X86_64_64, fa, 0);
-	b = world_load_object(world, "b", object);
-	cr_expect_eq(a->users, 1, "%u", a->users);
-	world_unload(world, b);
-	cr_expect_eq(a->users, 0);
-}
-
-Test(users, a_held_module_is_not_unloaded)
-{
-	struct world *world = world_new("");
-	struct krtld_module *a = world_load_object(world, "a", provider("fa", NULL));
-
-	krtld_hold(a);
-	krtld_hold(a);
-	expect_busy(world, a);
-	krtld_release(a);
-	expect_busy(world, a);
-	krtld_release(a);
-	world_unload(world, a);
-}
-
-Test(users, unix_is_in_use_by_every_module_with_a_site)
+Test(unix_module, is_in_use_by_every_module_with_a_site)
 {
 	struct world *world = booting();
 	struct krtld_module *unix_module = load_unix(world), *module;
 
 	decide(world, "smap");
-	module = world_load_object(world, "it", caller("xsmap"));
+	module = world_load_object(world, "it", sample_caller("xsmap"));
 	cr_expect_eq(unix_module->users, 1);
-	expect_busy(world, unix_module);
+	world->nreports = 0;
+	cr_expect(!krtld_unload(&world->krtld, unix_module));
+	cr_expect_eq(world->reports[0].reason, KRTLD_E_BUSY);
 	world_unload(world, module);
 	world_unload(world, unix_module);
 	expect_no_addresses(world);
 	world_expect_empty(world);
-}
-
-Test(users, modules_may_be_unloaded_in_any_order)
-{
-	static const char *const names[] = {"a", "b", "c", "d"};
-	static const unsigned orders[][4] = {
-	    {0, 1, 2, 3}, {3, 2, 1, 0}, {1, 3, 0, 2}, {2, 0, 3, 1}};
-
-	for (unsigned o = 0; o < 4; o++) {
-		struct world *world = world_new("");
-		struct krtld_module *modules[4];
-
-		for (unsigned i = 0; i < 4; i++)
-			modules[i] = world_load_object(world, names[i], provider(names[i], NULL));
-		for (unsigned i = 0; i < 4; i++) {
-			uint64_t value;
-
-			world_unload(world, modules[orders[o][i]]);
-			cr_expect(!krtld_find(&world->krtld, names[orders[o][i]]));
-			cr_expect(!krtld_lookup(&world->krtld, names[orders[o][i]], &value));
-			for (unsigned j = i + 1; j < 4; j++)
-				cr_expect_eq(krtld_find(&world->krtld, names[orders[o][j]]),
-					     modules[orders[o][j]]);
-		}
-		world_expect_empty(world);
-	}
-}
-
-Test(place, a_section_goes_where_it_is_wanted)
-{
-	struct world *world = world_new("smap");
-	struct object *object = caller("xsmap");
-	unsigned data = object_data(object, ".data", "00 00 00 00 00 00 00 00");
-	struct krtld_module *module;
-	uint8_t want[8];
-
-	object_rela(object, data, 0, R_X86_64_64, object_section_symbol(object, 1), 0);
-	world->placed = "it";
-	world->places[1] = 0xffffffff90000010;
-	module = world_load_object(world, "it", object);
-	cr_expect_eq(world_section(module, ".text")->address, 0xffffffff90000010);
-	cr_expect_eq(bytes_get(world_section(module, ".data")->bytes, 8), 0xffffffff90000010);
-	bytes_hex("0f 01 ca 66 90", want, 8);
-	bytes_expect("patched", world_section(module, ".text")->bytes, want, 5);
-	cr_assert_eq(module->ntexts, 1);
-	cr_expect_eq(module->texts[0].address, 0xffffffff90000010);
-}
-
-Test(place, out_of_reach_of_the_stub_is_refused)
-{
-	struct world *world = world_new("smap");
-	struct object *object = caller("xsmap");
-
-	world->placed = "it";
-	world->places[1] = 0x400000;
-	world_refuse_object(world, "it", object, KRTLD_E_RANGE);
-	world_expect_empty(world);
-}
-
-Test(place, sections_of_a_kind_share_a_region_and_keep_their_alignment)
-{
-	struct world *world = world_new("");
-	struct object *object = object_new();
-	struct krtld_module *module;
-	static const char bytes[64];
-
-	for (unsigned i = 0; i < 9; i++) {
-		static const uint64_t flags[] = {SHF_EXECINSTR, 0, SHF_WRITE};
-		char name[16];
-
-		snprintf(name, sizeof(name), ".s%u", i);
-		object_section(object, name, SHT_PROGBITS, SHF_ALLOC | flags[i % 3], 1ul << i,
-			       bytes, 1 + 7 * i);
-	}
-	module = world_load_object(world, "it", object);
-	for (unsigned i = 1; i < 10; i++) {
-		const struct krtld_section *s = &module->sections[i];
-		const struct krtld_region *r = &module->regions[s->kind];
-
-		cr_expect_eq(s->kind, (i - 1) % 3);
-		cr_expect_eq(s->address % (1ul << (i - 1)), 0, "%s at %#lx", s->name, s->address);
-		cr_expect(s->address >= r->address && s->address + s->size <= r->address + r->size);
-		cr_expect_eq(s->bytes - r->bytes, (ptrdiff_t)(s->address - r->address));
-		for (unsigned j = 1; j < i; j++)
-			cr_expect(module->sections[j].address + module->sections[j].size <=
-					  s->address ||
-				      s->address + s->size <= module->sections[j].address,
-				  "%s and %s overlap", module->sections[j].name, s->name);
-	}
 }
