@@ -154,6 +154,9 @@ static bool check_symbol(struct krtld *krtld, struct krtld_module *module, uint3
 	    !check_section_of(krtld, module, &symbol, i))
 		return false;
 	section = krtld_symbol_section(module, &symbol, i);
+	if (krtld_same(krtld_symbol_name(module, &symbol), "__gnu_lto_slim"))
+		return bad_section(krtld, module, private->symtab, offset,
+				   "GCC's intermediate language only, compile without -flto", 0);
 	if (section == KRTLD_IN_COMMON && !check_common(krtld, module, &symbol, i))
 		return false;
 	if (ELF64_ST_TYPE(symbol.st_info) == STT_GNU_IFUNC)

@@ -48,7 +48,7 @@ bool krtld_define_stub(struct krtld *krtld, struct krtld_module *module, uint32_
 	    symbol.st_value > module->sections[section].size ||
 	    module->sections[section].size - symbol.st_value < body)
 		return refuse(krtld, module, declared->name,
-			      "a stub whose body does not lie in executable text");
+			      "a stub whose body, its size and a byte, is not in executable text");
 	private->stubs[hotinline] =
 	    (struct krtld_stub){private->values[index].value, section, (uint16_t)hotinline};
 	private->holds_stubs[section] = 1;

@@ -63,22 +63,31 @@ bool read_file(const char *path, uint8_t **bytes, size_t *size)
 	return ok;
 }
 
+/* What people give instead of an object, by its first bytes, and what to do about it. */
+static const struct {
+	const char *magic;
+	const char *what;
+} strangers[] = {
+    {"!<arch>\n", "an archive, not an object: take its members out with `ar x'"},
+    {"!<thin>\n", "a thin archive, not an object: name its members instead"},
+    {"BC\xc0\xde", "LLVM bitcode, not machine code: compile without -flto"},
+};
+
 bool read_object(struct object *object)
 {
-	static const char *const archives[] = {"!<arch>\n", "!<thin>\n"};
-
 	if (!read_file(object->path, &object->bytes, &object->size))
 		return false;
 	if (!object->size) {
 		complain("%s: the file is empty, expected an object", object->path);
 		return false;
 	}
-	for (unsigned i = 0; i < 2; i++) {
-		if (object->size >= 8 && memcmp(object->bytes, archives[i], 8) == 0) {
-			complain("%s: an archive, not an object: take its members out with `ar x'",
-				 object->path);
-			return false;
-		}
+	for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
+		size_t length = strlen(strangers[i].magic);
+
+		if (object->size < length || memcmp(object->bytes, strangers[i].magic, length) != 0)
+			continue;
+		complain("%s: %s", object->path, strangers[i].what);
+		return false;
 	}
 	return true;
 }

@@ -1,6 +1,6 @@
 /*
  * --json: the lines of --sites as objects. Addresses are strings, because a number in JSON has 53
- * bits. Names are taken for UTF-8, and what is not printable ASCII is escaped byte by byte.
+ * bits. In a name, a byte that is not printable ASCII becomes the character of that number.
  */
 #include "loader/tool.h"
 

@@ -28,7 +28,7 @@ static const char *section_name(const struct tool *tool, const struct layout_sec
 static int check_item(const struct tool *tool, const struct layout_section *item, bool *use)
 {
 	const struct object *object = &tool->objects[item->object];
-	const struct elf64_shdr *shdr = &object->checked->private->shdrs[item->section];
+	const struct elf64_shdr *shdr;
 
 	*use = false;
 	if (item->section >= object->checked->nsections) {
@@ -37,6 +37,7 @@ static int check_item(const struct tool *tool, const struct layout_section *item
 			 object->checked->nsections - 1);
 		return EXIT_USE;
 	}
+	shdr = &object->checked->private->shdrs[item->section];
 	if (!krtld_is_loaded(shdr)) {
 		complain("%s:%u: line ignored, section %u (%s) of %s is not loaded",
 			 tool->layout.path, item->line, item->section, section_name(tool, item),
