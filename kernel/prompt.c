@@ -13,51 +13,53 @@ struct command {
 	const char *name;
 	const char *arguments;
 	const char *help;
-	unsigned min, max; /* how many arguments */
-	void (*run)(unsigned argc, char **argv);
+	unsigned min, max;                       /* how many arguments */
+	bool (*run)(unsigned argc, char **argv); /* false: wrong use */
 };
 
-static void unknown_module(const char *command, const char *name)
-{
-	kprintf("%s: no module %s is loaded; modinfo lists what is\n", command, name);
-}
-
-static void run_modinfo(unsigned argc, char **argv)
+static bool run_modinfo(unsigned argc, char **argv)
 {
 	(void)argc, (void)argv;
 	modules_list();
+	return true;
 }
 
-static void run_modload(unsigned argc, char **argv)
+static bool run_modload(unsigned argc, char **argv)
 {
 	(void)argc;
 	module_load(argv[1]);
+	return true;
 }
 
-static void run_modunload(unsigned argc, char **argv)
+static bool run_modunload(unsigned argc, char **argv)
 {
 	(void)argc;
 	module_unload(argv[1]);
+	return true;
 }
 
-static void run_features(unsigned argc, char **argv)
+static bool run_features(unsigned argc, char **argv)
 {
 	(void)argc, (void)argv;
 	features_list();
+	return true;
 }
 
-static void run_hotinlines(unsigned argc, char **argv)
+static bool run_hotinlines(unsigned argc, char **argv)
 {
 	bool verify = argc > 1 && strcmp(argv[1], "-v") == 0;
-	const char *module = argc > 1U + verify ? argv[1 + verify] : NULL;
+	const char *module = argc > 1u + verify ? argv[1 + verify] : NULL;
 
+	if (argc > 2u + verify)
+		return false;
 	if (module && !krtld_find(&krtld, module))
-		unknown_module("hotinlines", module);
+		kprintf("hotinlines: no module %s is loaded; modinfo lists what is\n", module);
 	else if (!sites_list(module, verify))
 		verdict_fail("live text is not what the features demand");
+	return true;
 }
 
-static void run_dump(unsigned argc, char **argv)
+static bool run_dump(unsigned argc, char **argv)
 {
 	uint64_t address, size = 64;
 
@@ -67,9 +69,10 @@ static void run_dump(unsigned argc, char **argv)
 		kprintf("dump: the length is a number from 1 to %u, not %s\n", DUMP_MAX, argv[2]);
 	else
 		dump(address, size);
+	return true;
 }
 
-static void run_sym(unsigned argc, char **argv)
+static bool run_sym(unsigned argc, char **argv)
 {
 	uint64_t address;
 
@@ -79,15 +82,16 @@ static void run_sym(unsigned argc, char **argv)
 		else
 			kprintf("sym: %s is no address and no symbol of a module\n", argv[i]);
 	}
+	return true;
 }
 
-static void run_poweroff(unsigned argc, char **argv)
+static bool run_poweroff(unsigned argc, char **argv)
 {
 	(void)argc, (void)argv;
 	verdict_poweroff();
 }
 
-static void run_help(unsigned argc, char **argv);
+static bool run_help(unsigned argc, char **argv);
 
 static const struct command commands[] = {
     {"dump", "ADDR|SYMBOL[+OFFSET] [LENGTH]",
@@ -124,7 +128,7 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-static void run_help(unsigned argc, char **argv)
+static bool run_help(unsigned argc, char **argv)
 {
 	const struct command *command;
 
@@ -132,39 +136,46 @@ static void run_help(unsigned argc, char **argv)
 		command = find_command(argv[1]);
 		if (command)
 			kprintf("%s %s\n%s\n", command->name, command->arguments, command->help);
-		return;
+		return true;
 	}
 	for (unsigned i = 0; i < NCOMMANDS; i++)
 		kprintf("%-10s %s\n", commands[i].name, commands[i].arguments);
 	kprintf("help COMMAND says more. %s", boot_arguments);
+	return true;
+}
+
+/* Cuts a line at its blanks. Returns the number of words, more than WORDS_MAX if there are. */
+static unsigned split(char *line, char **words)
+{
+	unsigned n = 0;
+
+	for (char last = ' '; *line; line++) {
+		char c = *line;
+
+		if (c == ' ' || c == '\t')
+			*line = '\0', c = ' ';
+		else if (last == ' ' && n++ < WORDS_MAX)
+			words[n - 1] = line;
+		last = c;
+	}
+	return n;
 }
 
 static void run(char *line)
 {
 	char *words[WORDS_MAX];
+	unsigned n = split(line, words);
 	const struct command *command;
-	unsigned n = 0;
 
-	while (*line) {
-		if (*line == ' ' || *line == '\t') {
-			*line++ = '\0';
-			continue;
-		}
-		if (n == WORDS_MAX) {
-			kprintf("a command has at most %u words\n", WORDS_MAX);
-			return;
-		}
-		words[n++] = line;
-		while (*line && *line != ' ' && *line != '\t')
-			line++;
+	if (n > WORDS_MAX) {
+		kprintf("a command has at most %u words\n", WORDS_MAX);
+		return;
 	}
 	command = n ? find_command(words[0]) : NULL;
 	if (!command)
 		return;
-	if (n - 1 < command->min || n - 1 > command->max)
+	if (n - 1 < command->min || n - 1 > command->max || !command->run(n, words))
 		kprintf("usage: %s %s\n", command->name, command->arguments);
-	else
-		command->run(n, words);
 }
 
 static void rub_out(unsigned n)

@@ -70,7 +70,7 @@ class Site:
     form: str
     hotinline: str
     width: int
-    prefixed: bool
+    prefixed: bool = False  # check.py finds out: the object does not tell
 
 
 def fixed(alternative: Alternative, code: bytes, skip: int, at: int,

@@ -125,10 +125,11 @@ def judge(status: int, console: str, shutdown: str, messages: str) -> tuple[Verd
         return Verdict.TRIPLE_FAULT, "the CPU reset itself: no verdict, QEMU's status is 0"
     if told:
         return Verdict.FAIL, f"QEMU's status says {told.value}, the console does not"
-    last = messages.strip().splitlines()[-1:] or ["it said nothing"]
+    said_why = [line for line in messages.splitlines() if "warning:" not in line]
     if status < 0:
         return Verdict.BROKEN_EMULATOR, f"QEMU was ended by signal {-status}"
-    return Verdict.BROKEN_EMULATOR, f"QEMU ended with status {status}: {last[0]}"
+    return Verdict.BROKEN_EMULATOR, (f"QEMU ended with status {status}: "
+                                     f"{(said_why or ['it said nothing'])[0]}")
 
 
 @dataclass
@@ -149,11 +150,11 @@ class Machine:
 
     def __enter__(self) -> Machine:
         self._deadline = time.monotonic() + self.timeout
-        self._serial, serial = socket.socketpair()
-        self._qmp, qmp = socket.socketpair()
         for path in (self.config.kernel, self.config.archive):
             if not path.exists():
                 raise FileNotFoundError(f"{path}: not built; `make all` builds it")
+        self._serial, serial = socket.socketpair()
+        self._qmp, qmp = socket.socketpair()
         try:
             self._process = subprocess.Popen(
                 self.config.command(serial.fileno(), qmp.fileno()),
@@ -183,6 +184,12 @@ class Machine:
         self._serial.close()
         self._qmp.close()
 
+    @property
+    def pid(self) -> int:
+        """QEMU's process."""
+        assert self._process
+        return self._process.pid
+
     def fileno(self) -> int:
         """The serial console, for somebody who wants to wait for it."""
         return self._serial.fileno()
@@ -210,7 +217,7 @@ class Machine:
         self.console += data.decode("utf-8", "replace").replace("\r", "")
         return data
 
-    def _read_until(self, wanted: bytes) -> str:
+    def read_until(self, wanted: bytes) -> str:
         """All that the console prints up to `wanted`, which may come late but not after the
         deadline. Raises Ended."""
         while wanted not in self._buffer:
@@ -223,13 +230,13 @@ class Machine:
 
     def boot(self) -> str:
         """Waits for the first prompt. Returns what was printed before it."""
-        return self._read_until(PROMPT)
+        return self.read_until(PROMPT)
 
     def command(self, line: str) -> str:
         """Runs a command of the guest and returns its output, without echo and prompt."""
         self.send(line.encode() + b"\r")
         self._buffer = b"\n" + self._buffer.lstrip()
-        text = self._read_until(PROMPT)
+        text = self.read_until(PROMPT)
         return text.lstrip("\n").partition("\n")[2] + "\n" if "\n" in text.lstrip("\n") else ""
 
     def finish(self, line: str = "poweroff") -> Result:

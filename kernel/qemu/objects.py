@@ -12,7 +12,7 @@ from elftools.elf.elffile import ELFFile  # type: ignore[import]
 from elftools.elf.relocation import RelocationSection  # type: ignore[import]
 from elftools.elf.sections import Section, SymbolTableSection  # type: ignore[import]
 
-from expect import BRANCH, CALL, JMP, PREFIXES, Site, mark
+from expect import BRANCH, CALL, JMP, Site, mark
 
 FORMS = {CALL: "call", JMP: "jmp"}
 R_X86_64_PC32, R_X86_64_PLT32 = 2, 4  # psABI, table 4.10
@@ -48,8 +48,7 @@ def _defined(elf: ELFFile) -> dict[str, tuple[str, int]]:
 def _site(section: Section, data: bytes, field: int, name: str, size: int) -> Site:
     start = field - 1
     wide = size > BRANCH and data[field + 4:start + size] == mark(size - BRANCH)
-    return Site(section.name, start, FORMS[data[start]], name, size if wide else BRANCH,
-                start > 0 and data[start - 1] in PREFIXES)
+    return Site(section.name, start, FORMS[data[start]], name, size if wide else BRANCH)
 
 
 def read_object(path: Path, name: str, sizes: dict[str, int]) -> Object:
@@ -80,5 +79,5 @@ def read_object(path: Path, name: str, sizes: dict[str, int]) -> Object:
                     plain += 1
         for target, size in sizes.items():
             if target in symbols:
-                sites.append(Site(*symbols[target], "stub", target, size + 1, False))
+                sites.append(Site(*symbols[target], "stub", target, size + 1))
     return Object(name, tuple(sites), plain, symbols)

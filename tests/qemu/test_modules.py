@@ -1,0 +1,114 @@
+"""Modules: what is refused, says why, and leaves nothing behind; what is in use, stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from machines import MODULES, booted, load
+
+import guest
+from machine import Machine, Verdict
+
+REFUSED = [
+    ("unresolved", ["`defined_nowhere'", "undefined"]),
+    ("thief", ["`smap_enable'", "stub"]),
+    ("tls", ["SHF_TLS"]),
+    ("badinit", ["_init", "0x1"]),
+    ("overflow", [".data+0x0", "R_X86_64_32", "`overflow_target'", "32 bits"]),
+    ("window", ["`user_copy'", "`user_fill'"]),
+]
+
+
+def state(machine: Machine) -> tuple[str, str]:
+    """All that a refused module must not change: what is loaded, and how much is free."""
+    return machine.command("modinfo"), machine.command("hotinlines")
+
+
+@pytest.mark.parametrize("name, words", REFUSED, ids=[name for name, _ in REFUSED])
+def test_a_module_that_is_refused_says_why_and_leaves_nothing_behind(name: str,
+                                                                     words: list[str]) -> None:
+    with booted() as machine:
+        machine.boot()
+        before = state(machine)
+        said = machine.command(f"modload {name}")
+        after = state(machine)
+        result = machine.finish()
+    assert f"modload: {name} is not loaded" in said
+    for word in words:
+        assert word in said
+    assert before == after
+    assert result.verdict is Verdict.PASS, str(result)
+
+
+def test_refusals_leave_no_trace_however_often_they_happen() -> None:
+    with booted() as machine:
+        machine.boot()
+        before = state(machine)
+        for _ in range(20):
+            for name, _ in REFUSED:
+                machine.command(f"modload {name}")
+        assert state(machine) == before
+
+
+def test_modules_that_come_and_go_leave_nothing_behind() -> None:
+    with booted() as machine:
+        machine.boot()
+        before = state(machine)
+        for _ in range(3):
+            load(machine, MODULES)
+            assert guest.loaded_modules(machine) == ["unix", *MODULES]
+            for name in reversed(MODULES):
+                assert f"{name}: unloaded" in machine.command(f"modunload {name}")
+        assert state(machine) == before
+
+
+def test_a_module_in_use_cannot_be_unloaded() -> None:
+    with booted() as machine:
+        machine.boot()
+        load(machine, ["counters", "clock"])
+        assert "in use" in machine.command("modunload counters")
+        assert guest.loaded_modules(machine) == ["unix", "counters", "clock"]
+        assert "2 readings" in machine.command("modunload clock")
+        assert "counters: unloaded" in machine.command("modunload counters")
+        assert guest.loaded_modules(machine) == ["unix"]
+
+
+def test_what_cannot_be_loaded_or_unloaded_is_said() -> None:
+    with booted() as machine:
+        machine.boot()
+        load(machine, ["ring"])
+        free = guest.free_pages(machine)
+        assert "ring" in (said := machine.command("modload ring")) and "is not loaded" in said
+        assert guest.free_pages(machine) == free
+        assert "no module nothere in the boot archive" in machine.command("modload nothere")
+        assert "no module ../unix in the boot" in machine.command("modload ../unix")
+        assert "x is not loaded" in machine.command("modunload x")
+        assert "is the kernel, and stays" in machine.command("modunload unix")
+        long = "x" * 100
+        assert f"no module {long} in the boot archive" in machine.command(f"modload {long}")
+        assert guest.loaded_modules(machine) == ["unix", "ring"]
+
+
+def test_modinfo_counts_what_is_there() -> None:
+    with booted() as machine:
+        machine.boot()
+        load(machine, ["usercopy"])
+        row = next(line.split() for line in machine.command("modinfo").splitlines()
+                   if line.startswith("usercopy"))
+        listing = guest.hotinlines(machine, "usercopy")
+        archive = guest.archive_modules(machine)
+    assert int(row[5]) == len(listing.sites) == 6
+    assert set(MODULES) <= set(archive) and all("." not in name for name in archive)
+
+
+def test_memory_can_run_out_and_nothing_breaks() -> None:
+    """So little memory that modules do not fit, or nearly not: what fails, fails as a whole."""
+    with booted(mem="2M") as machine:
+        machine.boot()
+        before = guest.free_pages(machine)
+        for name in MODULES:
+            machine.command(f"modload {name}")
+        for name in reversed(MODULES):
+            machine.command(f"modunload {name}")
+        assert guest.free_pages(machine) == before
+        assert "verified, OK" in machine.command("hotinlines -v")
