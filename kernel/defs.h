@@ -156,6 +156,7 @@ void modules_init(const struct bootinfo *info);
 bool module_load(const char *name);
 bool module_unload(const char *name);
 void modules_list(void);
+void module_show(const struct krtld_module *module);
 
 /* names.c */
 const char *name_address(uint64_t address, char *line, size_t size);

@@ -165,3 +165,15 @@ void modules_list(void)
 	kprintf("\nfree pages: %lu of %lu bytes; kernel addresses: %lu of %lu pages in use\n",
 		pages.nfree, PAGE_SIZE, kas_used(), KAS_SIZE / PAGE_SIZE);
 }
+
+/* The sections of one module, as a layout that the host tool `krtld --layout` takes. */
+void module_show(const struct krtld_module *module)
+{
+	for (uint32_t i = 0; i < module->nsections; i++) {
+		const struct krtld_section *section = &module->sections[i];
+
+		if (section->bytes)
+			kprintf("section %u 0x%lx %lu %s\n", i, section->address, section->size,
+				section->name);
+	}
+}

@@ -17,10 +17,24 @@ struct command {
 	bool (*run)(unsigned argc, char **argv); /* false: wrong use */
 };
 
+/* A loaded module of that name; NULL after a message. */
+static const struct krtld_module *find_module(const char *command, const char *name)
+{
+	const struct krtld_module *module = krtld_find(&krtld, name);
+
+	if (!module)
+		kprintf("%s: no module %s is loaded; modinfo lists what is\n", command, name);
+	return module;
+}
+
 static bool run_modinfo(unsigned argc, char **argv)
 {
-	(void)argc, (void)argv;
-	modules_list();
+	const struct krtld_module *module = argc > 1 ? find_module(argv[0], argv[1]) : NULL;
+
+	if (module)
+		module_show(module);
+	else if (argc == 1)
+		modules_list();
 	return true;
 }
 
@@ -52,9 +66,9 @@ static bool run_hotinlines(unsigned argc, char **argv)
 
 	if (argc > 2u + verify)
 		return false;
-	if (module && !krtld_find(&krtld, module))
-		kprintf("hotinlines: no module %s is loaded; modinfo lists what is\n", module);
-	else if (!sites_list(module, verify))
+	if (module && !find_module(argv[0], module))
+		return true;
+	if (!sites_list(module, verify))
 		verdict_fail("live text is not what the features demand");
 	return true;
 }
@@ -103,7 +117,10 @@ static const struct command commands[] = {
      "every site: address, name, form, hotinline, condition, chosen alternative, bytes before\n"
      "and now; -v compares live text with the table again",
      0, 2, run_hotinlines},
-    {"modinfo", "", "what is loaded, and what the archive has", 0, 0, run_modinfo},
+    {"modinfo", "[MODULE]",
+     "what is loaded, and what the archive has; or the sections of one module: index, address,\n"
+     "size and name, as krtld --layout takes them",
+     0, 1, run_modinfo},
     {"modload", "MODULE", "load a module from the archive", 1, 1, run_modload},
     {"modunload", "MODULE", "unload a module that nobody uses", 1, 1, run_modunload},
     {"poweroff", "", "end, with the verdict", 0, 0, run_poweroff},

@@ -73,8 +73,8 @@ def _may_be_prefixed(machine: Machine, site: expect.Site, address: int,
                      said: dict[int, guest.GuestSite]) -> bool:
     """Whether the byte before a site may be a prefix of it.
 
-    It may be the last of an address, and so depend on where the module is; or of another site, which
-    was not patched yet when krtld looked.
+    It may be the last of an address, and so depend on where the module is; or of another site,
+    which was not patched yet when krtld looked.
     """
     if site.form == "stub" or site.offset == 0:
         return False

@@ -18,6 +18,7 @@ import select
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -315,7 +316,9 @@ class Machine:
 
     def memory(self, address: int, size: int) -> bytes:
         """Guest memory at a virtual address, read by QEMU and not by the guest."""
-        data = b""
-        for line in self.monitor(f"x /{size}xb {address:#x}").splitlines():
-            data += bytes(int(word, 16) for word in line.partition(":")[2].split())
+        with tempfile.NamedTemporaryFile(prefix="hotinline-") as file:
+            said = self.monitor(f'memsave {address:#x} {size} "{file.name}"')
+            data = file.read()
+        if len(data) != size:
+            raise ValueError(f"{size} bytes at {address:#x} cannot be read: {said.strip()}")
         return data
