@@ -16,21 +16,15 @@
 static bool bad(const struct krtld *krtld, const struct krtld_module *module, uint64_t offset,
 		const char *what, uint64_t value)
 {
-	return krtld_refuse(krtld, &(struct krtld_error){.reason = KRTLD_E_FORMAT,
-							 .module = module->name,
-							 .offset = offset,
-							 .what = what,
-							 .value = value});
+	return REFUSE(krtld, module, KRTLD_E_FORMAT, .offset = offset, .what = what,
+		      .value = value);
 }
 
 static bool bad_section(const struct krtld *krtld, const struct krtld_module *module,
 			uint32_t section, const char *what, uint64_t value)
 {
-	return krtld_refuse(krtld, &(struct krtld_error){.reason = KRTLD_E_FORMAT,
-							 .module = module->name,
-							 .section = module->sections[section].name,
-							 .what = what,
-							 .value = value});
+	return REFUSE(krtld, module, KRTLD_E_FORMAT, .section = module->sections[section].name,
+		      .what = what, .value = value);
 }
 
 bool krtld_is_loaded(const struct elf64_shdr *shdr)
@@ -65,15 +59,15 @@ static const char *wrong_header(const struct elf64_ehdr *ehdr, uint64_t *offset,
 
 static bool check_header(struct krtld *krtld, struct krtld_module *module, struct elf64_ehdr *ehdr)
 {
-	const struct krtld_private *private = module->private;
+	const struct krtld_private *own = module->private;
 	const char *what;
 	uint64_t offset, found;
 
-	if (private->size < 4 || memcmp(private->file, "\177ELF", 4) != 0)
+	if (own->size < 4 || memcmp(own->file, "\177ELF", 4) != 0)
 		return bad(krtld, module, 0, "not an ELF file", 0);
-	if (private->size < sizeof *ehdr)
-		return bad(krtld, module, 0, "the file ends inside the ELF header", private->size);
-	memcpy(ehdr, private->file, sizeof *ehdr);
+	if (own->size < sizeof *ehdr)
+		return bad(krtld, module, 0, "the file ends inside the ELF header", own->size);
+	memcpy(ehdr, own->file, sizeof *ehdr);
 	what = wrong_header(ehdr, &offset, &found);
 	if (what)
 		return bad(krtld, module, offset, what, found);
@@ -90,15 +84,15 @@ static bool check_header(struct krtld *krtld, struct krtld_module *module, struc
 static bool copy_sections(struct krtld *krtld, struct krtld_module *module,
 			  const struct elf64_ehdr *ehdr, uint32_t *names)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 	uint64_t room, count = ehdr->e_shnum;
 	struct elf64_shdr zero;
 
-	if (ehdr->e_shoff > private->size || private->size - ehdr->e_shoff < sizeof zero)
+	if (ehdr->e_shoff > own->size || own->size - ehdr->e_shoff < sizeof zero)
 		return bad(krtld, module, offsetof(struct elf64_ehdr, e_shoff),
 			   "the section table lies outside the file", ehdr->e_shoff);
-	memcpy(&zero, private->file + ehdr->e_shoff, sizeof zero);
-	room = (private->size - ehdr->e_shoff) / sizeof zero;
+	memcpy(&zero, own->file + ehdr->e_shoff, sizeof zero);
+	room = (own->size - ehdr->e_shoff) / sizeof zero;
 	if (!count)
 		count = zero.sh_size;
 	if (!count || count > room || count > SECTIONS_MAX)
@@ -108,29 +102,28 @@ static bool copy_sections(struct krtld *krtld, struct krtld_module *module,
 	if (*names >= count)
 		return bad(krtld, module, offsetof(struct elf64_ehdr, e_shstrndx),
 			   "no such section (e_shstrndx)", *names);
-	private->shdrs = krtld_meta(krtld, module, count, sizeof *private->shdrs);
+	own->shdrs = krtld_meta(krtld, module, count, sizeof *own->shdrs);
 	module->sections = krtld_meta(krtld, module, count, sizeof *module->sections);
-	if (!private->shdrs || !module->sections)
+	if (!own->shdrs || !module->sections)
 		return false;
-	memcpy(private->shdrs, private->file + ehdr->e_shoff, count * sizeof zero);
-	memset(private->shdrs, 0, sizeof zero);
+	memcpy(own->shdrs, own->file + ehdr->e_shoff, count * sizeof zero);
+	memset(own->shdrs, 0, sizeof zero);
 	module->nsections = (uint32_t)count;
 	for (uint32_t i = 0; i < module->nsections; i++)
-		module->sections[i].name = private->nameless;
+		module->sections[i].name = own->nameless;
 	return true;
 }
 
 static bool check_bounds(struct krtld *krtld, struct krtld_module *module, uint64_t table)
 {
-	const struct krtld_private *private = module->private;
+	const struct krtld_private *own = module->private;
 
 	for (uint32_t i = 1; i < module->nsections; i++) {
-		const struct elf64_shdr *shdr = &private->shdrs[i];
+		const struct elf64_shdr *shdr = &own->shdrs[i];
 
 		if (!has_bytes(shdr))
 			continue;
-		if (shdr->sh_offset > private->size ||
-		    shdr->sh_size > private->size - shdr->sh_offset)
+		if (shdr->sh_offset > own->size || shdr->sh_size > own->size - shdr->sh_offset)
 			return bad(krtld, module, table + i * sizeof *shdr,
 				   "the section's contents lie outside the file", i);
 	}
@@ -151,7 +144,7 @@ static bool is_string_table(const struct krtld_module *module, uint32_t index)
 
 static bool name_sections(struct krtld *krtld, struct krtld_module *module, uint32_t names)
 {
-	const struct krtld_private *private = module->private;
+	const struct krtld_private *own = module->private;
 	const char *strings;
 
 	if (names == SHN_UNDEF)
@@ -159,12 +152,12 @@ static bool name_sections(struct krtld *krtld, struct krtld_module *module, uint
 	if (!is_string_table(module, names))
 		return bad(krtld, module, offsetof(struct elf64_ehdr, e_shstrndx),
 			   "the section names are no string table with NUL at both ends", names);
-	strings = (const char *)private->file + private->shdrs[names].sh_offset;
+	strings = (const char *)own->file + own->shdrs[names].sh_offset;
 	for (uint32_t i = 1; i < module->nsections; i++) {
-		if (private->shdrs[i].sh_name >= private->shdrs[names].sh_size)
-			return bad(krtld, module, private->shdrs[names].sh_offset,
+		if (own->shdrs[i].sh_name >= own->shdrs[names].sh_size)
+			return bad(krtld, module, own->shdrs[names].sh_offset,
 				   "a section's name lies outside the names", i);
-		module->sections[i].name = strings + private->shdrs[i].sh_name;
+		module->sections[i].name = strings + own->shdrs[i].sh_name;
 	}
 	return true;
 }
@@ -237,12 +230,8 @@ static bool check_loaded(struct krtld *krtld, struct krtld_module *module, uint3
 	const uint64_t wx = SHF_WRITE | SHF_EXECINSTR;
 
 	if (shdr->sh_flags & SHF_TLS)
-		return krtld_refuse(krtld,
-				    &(struct krtld_error){
-					.reason = KRTLD_E_TYPE,
-					.module = module->name,
-					.section = module->sections[i].name,
-					.what = "thread-local storage (SHF_TLS) is not supported"});
+		return REFUSE(krtld, module, KRTLD_E_TYPE, .section = module->sections[i].name,
+			      .what = "thread-local storage (SHF_TLS) is not supported");
 	if (shdr->sh_flags & SHF_COMPRESSED)
 		return bad_section(krtld, module, i,
 				   "a section to be loaded is compressed (SHF_COMPRESSED)",
@@ -296,15 +285,15 @@ static bool check_sections(struct krtld *krtld, struct krtld_module *module)
 bool krtld_next_relocs(const struct krtld_module *module, uint32_t *index,
 		       struct krtld_relocs *relocs)
 {
-	const struct krtld_private *private = module->private;
+	const struct krtld_private *own = module->private;
 
 	while (++*index < module->nsections) {
-		const struct elf64_shdr *shdr = &private->shdrs[*index];
+		const struct elf64_shdr *shdr = &own->shdrs[*index];
 
 		if (shdr->sh_type != SHT_RELA || !shdr->sh_size ||
-		    !krtld_is_loaded(&private->shdrs[shdr->sh_info]))
+		    !krtld_is_loaded(&own->shdrs[shdr->sh_info]))
 			continue;
-		relocs->table = private->file + shdr->sh_offset;
+		relocs->table = own->file + shdr->sh_offset;
 		relocs->count = shdr->sh_size / sizeof(struct elf64_rela);
 		relocs->target = shdr->sh_info;
 		return true;

@@ -10,12 +10,8 @@
 static bool bad_section(const struct krtld *krtld, const struct krtld_module *module,
 			uint32_t section, uint64_t offset, const char *what, uint64_t value)
 {
-	return krtld_refuse(krtld, &(struct krtld_error){.reason = KRTLD_E_FORMAT,
-							 .module = module->name,
-							 .section = module->sections[section].name,
-							 .offset = offset,
-							 .what = what,
-							 .value = value});
+	return REFUSE(krtld, module, KRTLD_E_FORMAT, .section = module->sections[section].name,
+		      .offset = offset, .what = what, .value = value);
 }
 
 static bool is_table(const struct elf64_shdr *shdr, size_t size)
@@ -26,18 +22,16 @@ static bool is_table(const struct elf64_shdr *shdr, size_t size)
 /* The names of symbols: a string table with NUL at both ends, or an empty one. */
 static bool check_strings(struct krtld *krtld, struct krtld_module *module, uint32_t symtab)
 {
-	struct krtld_private *private = module->private;
-	uint32_t link = private->shdrs[symtab].sh_link;
-	const struct elf64_shdr *strings = &private->shdrs[link < module->nsections ? link : 0];
+	struct krtld_private *own = module->private;
+	uint32_t link = own->shdrs[symtab].sh_link;
+	const struct elf64_shdr *strings = &own->shdrs[link < module->nsections ? link : 0];
 
 	if (strings->sh_type != SHT_STRTAB || strings->sh_size > UINT32_MAX)
 		return bad_section(krtld, module, symtab, 0,
 				   "the symbol table's sh_link is no string table", link);
-	private->strings =
-	    (const char *)private->file + (strings->sh_size ? strings->sh_offset : 0);
-	private->strings_size = (uint32_t)strings->sh_size;
-	if (strings->sh_size &&
-	    (private->strings[0] || private->strings[private->strings_size - 1]))
+	own->strings = (const char *)own->file + (strings->sh_size ? strings->sh_offset : 0);
+	own->strings_size = (uint32_t)strings->sh_size;
+	if (strings->sh_size && (own->strings[0] || own->strings[own->strings_size - 1]))
 		return bad_section(krtld, module, link, 0,
 				   "the string table has not NUL at both ends", 0);
 	return true;
@@ -45,24 +39,24 @@ static bool check_strings(struct krtld *krtld, struct krtld_module *module, uint
 
 static bool find_symtab(struct krtld *krtld, struct krtld_module *module)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 
 	for (uint32_t i = 1; i < module->nsections; i++) {
-		const struct elf64_shdr *shdr = &private->shdrs[i];
+		const struct elf64_shdr *shdr = &own->shdrs[i];
 
 		if (shdr->sh_type != SHT_SYMTAB)
 			continue;
-		if (private->symtab)
+		if (own->symtab)
 			return bad_section(krtld, module, i, 0, "a second symbol table", i);
 		if (!is_table(shdr, sizeof(struct elf64_sym)) ||
 		    shdr->sh_size / sizeof(struct elf64_sym) > UINT32_MAX)
 			return bad_section(krtld, module, i, 0,
 					   "the symbol table is no array of 24-byte symbols",
 					   shdr->sh_entsize);
-		private->symtab = i;
-		private->nsymbols = (uint32_t)(shdr->sh_size / sizeof(struct elf64_sym));
-		private->symbols = private->file + (private->nsymbols ? shdr->sh_offset : 0);
-		if (shdr->sh_info > private->nsymbols)
+		own->symtab = i;
+		own->nsymbols = (uint32_t)(shdr->sh_size / sizeof(struct elf64_sym));
+		own->symbols = own->file + (own->nsymbols ? shdr->sh_offset : 0);
+		if (shdr->sh_info > own->nsymbols)
 			return bad_section(krtld, module, i, 0,
 					   "the first global symbol is out of range (sh_info)",
 					   shdr->sh_info);
@@ -75,19 +69,19 @@ static bool find_symtab(struct krtld *krtld, struct krtld_module *module)
 /* SHT_SYMTAB_SHNDX: the section indices that 16 bits cannot hold. */
 static bool find_indices(struct krtld *krtld, struct krtld_module *module)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 
 	for (uint32_t i = 1; i < module->nsections; i++) {
-		const struct elf64_shdr *shdr = &private->shdrs[i];
+		const struct elf64_shdr *shdr = &own->shdrs[i];
 
 		if (shdr->sh_type != SHT_SYMTAB_SHNDX)
 			continue;
-		if (private->indices || !private->symtab || shdr->sh_link != private->symtab ||
-		    shdr->sh_size / sizeof(uint32_t) < private->nsymbols)
+		if (own->indices || !own->symtab || shdr->sh_link != own->symtab ||
+		    shdr->sh_size / sizeof(uint32_t) < own->nsymbols)
 			return bad_section(krtld, module, i, 0,
 					   "the section indices do not match the symbol table",
 					   shdr->sh_size);
-		private->indices = private->file + (shdr->sh_size ? shdr->sh_offset : 0);
+		own->indices = own->file + (shdr->sh_size ? shdr->sh_offset : 0);
 	}
 	return true;
 }
@@ -112,11 +106,11 @@ static bool check_section_of(struct krtld *krtld, struct krtld_module *module,
 static bool check_common(struct krtld *krtld, struct krtld_module *module,
 			 const struct elf64_sym *symbol, uint32_t i)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 	uint64_t align = symbol->st_value ? symbol->st_value : 1;
 
 	if ((align & (align - 1)) || align > KRTLD_ALIGN_MAX || symbol->st_size > INT32_MAX)
-		return bad_section(krtld, module, private->symtab, (uint64_t)i * sizeof *symbol,
+		return bad_section(krtld, module, own->symtab, (uint64_t)i * sizeof *symbol,
 				   "a COMMON symbol's alignment or size is out of range", align);
 	return true;
 }
@@ -124,12 +118,12 @@ static bool check_common(struct krtld *krtld, struct krtld_module *module,
 static bool check_name(struct krtld *krtld, struct krtld_module *module,
 		       const struct elf64_sym *symbol, uint64_t offset)
 {
-	const struct krtld_private *private = module->private;
+	const struct krtld_private *own = module->private;
 	const char *name = krtld_symbol_name(module, symbol);
 	size_t length = 0;
 
-	if (symbol->st_name && symbol->st_name >= private->strings_size)
-		return bad_section(krtld, module, private->symtab, offset,
+	if (symbol->st_name && symbol->st_name >= own->strings_size)
+		return bad_section(krtld, module, own->symtab, offset,
 				   "the symbol's name lies outside the string table",
 				   symbol->st_name);
 	if (ELF64_ST_BIND(symbol->st_info) == STB_LOCAL)
@@ -137,15 +131,40 @@ static bool check_name(struct krtld *krtld, struct krtld_module *module,
 	while (name[length] && length <= KRTLD_NAME_MAX)
 		length++;
 	if (length > KRTLD_NAME_MAX)
-		return bad_section(krtld, module, private->symtab, offset,
+		return bad_section(krtld, module, own->symtab, offset,
 				   "a global symbol's name is longer than 4096 bytes",
 				   symbol->st_name);
 	return true;
 }
 
+/* What an undefined symbol is does not matter: relocations say what is wanted of it. */
+static bool check_type(struct krtld *krtld, struct krtld_module *module,
+		       const struct elf64_sym *symbol, uint64_t offset)
+{
+	struct krtld_error error = {.reason = KRTLD_E_TYPE,
+				    .module = module->name,
+				    .section = module->sections[module->private->symtab].name,
+				    .offset = offset,
+				    .symbol = krtld_symbol_name(module, symbol)};
+
+	if (symbol->st_shndx == SHN_UNDEF)
+		return true;
+	switch (ELF64_ST_TYPE(symbol->st_info)) {
+	case STT_TLS:
+		error.type = "STT_TLS";
+		error.what = "thread-local storage is not supported";
+		return krtld_refuse(krtld, &error);
+	case STT_GNU_IFUNC:
+		error.type = "STT_GNU_IFUNC";
+		error.what = "indirect functions (IFUNC) are not supported";
+		return krtld_refuse(krtld, &error);
+	default: return true;
+	}
+}
+
 static bool check_symbol(struct krtld *krtld, struct krtld_module *module, uint32_t i)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 	struct elf64_sym symbol = krtld_symbol(module, i);
 	uint64_t offset = (uint64_t)i * sizeof symbol;
 	uint32_t section;
@@ -155,25 +174,17 @@ static bool check_symbol(struct krtld *krtld, struct krtld_module *module, uint3
 		return false;
 	section = krtld_symbol_section(module, &symbol, i);
 	if (krtld_same(krtld_symbol_name(module, &symbol), "__gnu_lto_slim"))
-		return bad_section(krtld, module, private->symtab, offset,
+		return bad_section(krtld, module, own->symtab, offset,
 				   "GCC's intermediate language only, compile without -flto", 0);
 	if (section == KRTLD_IN_COMMON && !check_common(krtld, module, &symbol, i))
 		return false;
-	if (ELF64_ST_TYPE(symbol.st_info) == STT_GNU_IFUNC)
-		return krtld_refuse(
-		    krtld,
-		    &(struct krtld_error){.reason = KRTLD_E_TYPE,
-					  .module = module->name,
-					  .section = module->sections[private->symtab].name,
-					  .offset = offset,
-					  .symbol = krtld_symbol_name(module, &symbol),
-					  .type = "STT_GNU_IFUNC",
-					  .what = "indirect functions (IFUNC) are not supported"});
+	if (!check_type(krtld, module, &symbol, offset))
+		return false;
 	if (ELF64_ST_BIND(symbol.st_info) != STB_LOCAL && section != SHN_UNDEF)
-	private->room++;
+		own->room++;
 	if (section == SHN_UNDEF &&
 	    krtld_same(krtld_symbol_name(module, &symbol), "_GLOBAL_OFFSET_TABLE_"))
-	private->got_wanted = true;
+		own->got_wanted = true;
 	return true;
 }
 
@@ -196,17 +207,12 @@ static bool bad_reloc(struct krtld *krtld, struct krtld_module *module,
 	uint32_t symbol = ELF64_R_SYM(rela->r_info);
 	bool known = type < krtld_arch_nrows;
 
-	return krtld_refuse(krtld,
-			    &(struct krtld_error){.reason = reason,
-						  .module = module->name,
-						  .section = module->sections[relocs->target].name,
-						  .offset = rela->r_offset,
-						  .symbol = symbol < module->private->nsymbols
-								? krtld_symbol_title(module, symbol)
-								: NULL,
-						  .what = what,
-						  .type = known ? krtld_arch_rows[type].name : NULL,
-						  .value = value});
+	return REFUSE(
+	    krtld, module, reason, .section = module->sections[relocs->target].name,
+	    .offset = rela->r_offset,
+	    .symbol =
+		symbol < module->private->nsymbols ? krtld_symbol_title(module, symbol) : NULL,
+	    .what = what, .type = known ? krtld_arch_rows[type].name : NULL, .value = value);
 }
 
 static bool uses_got(const struct krtld_row *row)
@@ -216,13 +222,13 @@ static bool uses_got(const struct krtld_row *row)
 }
 
 /* Numbers the symbol's slot in the GOT, once. */
-static void want_got(struct krtld_private *private, const struct krtld_row *row, uint32_t symbol)
+static void want_got(struct krtld_private *own, const struct krtld_row *row, uint32_t symbol)
 {
-	private->got_wanted = true;
+	own->got_wanted = true;
 	if (row->formula != KRTLD_G_A_P && row->formula != KRTLD_G_A_GOT)
 		return;
-	if (!private->values[symbol].got)
-	private->values[symbol].got = ++private->nslots;
+	if (!own->values[symbol].got)
+		own->values[symbol].got = ++own->nslots;
 }
 
 static bool check_reloc(struct krtld *krtld, struct krtld_module *module,
@@ -251,27 +257,26 @@ static bool check_reloc(struct krtld *krtld, struct krtld_module *module,
 }
 
 /* Nearly all relocations need no closer look: their type has neither GOT nor refusal. */
-static bool is_plain(const struct krtld_private *private, const struct elf64_rela *rela,
-		     uint64_t size)
+static bool is_plain(const struct krtld_private *own, const struct elf64_rela *rela, uint64_t size)
 {
 	uint32_t type = ELF64_R_TYPE(rela->r_info);
 	const struct krtld_row *row = &krtld_arch_rows[type < krtld_arch_nrows ? type : 0];
 
 	return row->formula <= KRTLD_S_A_P && row->width &&
-	       ELF64_R_SYM(rela->r_info) < private->nsymbols && size >= row->width &&
+	       ELF64_R_SYM(rela->r_info) < own->nsymbols && size >= row->width &&
 	       rela->r_offset <= size - row->width;
 }
 
 static bool check_section_relocs(struct krtld *krtld, struct krtld_module *module,
 				 const struct krtld_relocs *relocs)
 {
-	const struct krtld_private *private = module->private;
+	const struct krtld_private *own = module->private;
 	uint64_t size = module->sections[relocs->target].size;
 
 	for (uint64_t i = 0; i < relocs->count; i++) {
 		struct elf64_rela rela = krtld_rela(relocs, i);
 
-		if (!is_plain(private, &rela, size) && !check_reloc(krtld, module, relocs, &rela))
+		if (!is_plain(own, &rela, size) && !check_reloc(krtld, module, relocs, &rela))
 			return false;
 	}
 	return true;
@@ -279,14 +284,14 @@ static bool check_section_relocs(struct krtld *krtld, struct krtld_module *modul
 
 static bool check_rela_section(struct krtld *krtld, struct krtld_module *module, uint32_t i)
 {
-	const struct krtld_private *private = module->private;
-	const struct elf64_shdr *shdr = &private->shdrs[i];
+	const struct krtld_private *own = module->private;
+	const struct elf64_shdr *shdr = &own->shdrs[i];
 
 	if (shdr->sh_info >= module->nsections)
 		return bad_section(krtld, module, i, 0,
 				   "the relocated section is out of range (sh_info)",
 				   shdr->sh_info);
-	if (!krtld_is_loaded(&private->shdrs[shdr->sh_info]))
+	if (!krtld_is_loaded(&own->shdrs[shdr->sh_info]))
 		return true;
 	if (shdr->sh_type == SHT_REL)
 		return bad_section(krtld, module, i, 0,
@@ -295,11 +300,11 @@ static bool check_rela_section(struct krtld *krtld, struct krtld_module *module,
 		return bad_section(krtld, module, i, 0,
 				   "the section is no array of 24-byte relocations",
 				   shdr->sh_entsize);
-	if (!private->symtab || shdr->sh_link != private->symtab)
+	if (!own->symtab || shdr->sh_link != own->symtab)
 		return bad_section(krtld, module, i, 0,
 				   "the relocations' sh_link is not the symbol table",
 				   shdr->sh_link);
-	if (private->shdrs[shdr->sh_info].sh_type == SHT_NOBITS && shdr->sh_size)
+	if (own->shdrs[shdr->sh_info].sh_type == SHT_NOBITS && shdr->sh_size)
 		return bad_section(krtld, module, i, 0,
 				   "relocations for a section without contents (SHT_NOBITS)",
 				   shdr->sh_info);
@@ -308,22 +313,22 @@ static bool check_rela_section(struct krtld *krtld, struct krtld_module *module,
 
 bool krtld_check_relocs(struct krtld *krtld, struct krtld_module *module)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 	struct krtld_relocs relocs;
 
 	for (uint32_t i = 1; i < module->nsections; i++) {
-		uint32_t type = private->shdrs[i].sh_type;
+		uint32_t type = own->shdrs[i].sh_type;
 
 		if ((type == SHT_RELA || type == SHT_REL) && !check_rela_section(krtld, module, i))
 			return false;
 	}
-	private->values = krtld_meta(krtld, module, private->nsymbols, sizeof *private->values);
-	if (!private->values)
+	own->values = krtld_meta(krtld, module, own->nsymbols, sizeof *own->values);
+	if (!own->values)
 		return false;
 	for (uint32_t i = 0; krtld_next_relocs(module, &i, &relocs);) {
 		if (!check_section_relocs(krtld, module, &relocs))
 			return false;
-		private->nrelocs += relocs.count;
+		own->nrelocs += relocs.count;
 	}
 	return true;
 }

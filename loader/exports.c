@@ -25,24 +25,24 @@ static const char *name_of(const struct krtld_module *module, uint32_t index)
 
 bool krtld_export_room(struct krtld *krtld, struct krtld_module *module)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 
-	if (!private->room)
+	if (!own->room)
 		return true;
-	for (private->nbuckets = 1; private->nbuckets < private->room;)
-	private->nbuckets *= 2;
-	private->exports = krtld_meta(krtld, module, private->room, sizeof *private->exports);
-	private->buckets = krtld_meta(krtld, module, private->nbuckets, sizeof *private->buckets);
-	return private->exports && private->buckets;
+	for (own->nbuckets = 1; own->nbuckets < own->room;)
+		own->nbuckets *= 2;
+	own->exports = krtld_meta(krtld, module, own->room, sizeof *own->exports);
+	own->buckets = krtld_meta(krtld, module, own->nbuckets, sizeof *own->buckets);
+	return own->exports && own->buckets;
 }
 
 static uint32_t find(const struct krtld_module *module, const char *name, uint32_t hash)
 {
-	const struct krtld_private *private = module->private;
-	uint32_t number = private->nbuckets ? private->buckets[hash & (private->nbuckets - 1)] : 0;
+	const struct krtld_private *own = module->private;
+	uint32_t number = own->nbuckets ? own->buckets[hash & (own->nbuckets - 1)] : 0;
 
 	while (number) {
-		const struct krtld_export *export = &private->exports[number - 1];
+		const struct krtld_export *export = &own->exports[number - 1];
 
 		if (export->hash == hash && krtld_same(name_of(module, export->symbol), name))
 			return export->symbol;
@@ -62,7 +62,7 @@ static bool is_offered(const struct elf64_sym *symbol, const char *name)
 
 bool krtld_export(struct krtld *krtld, struct krtld_module *module, uint32_t index)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 	struct elf64_sym symbol = krtld_symbol(module, index);
 	const char *name = krtld_symbol_name(module, &symbol);
 	uint32_t hash = hash_of(name);
@@ -77,14 +77,12 @@ bool krtld_export(struct krtld *krtld, struct krtld_module *module, uint32_t ind
 		if (ELF64_ST_BIND(symbol.st_info) != STB_GLOBAL ||
 		    ELF64_ST_BIND(other.st_info) != STB_GLOBAL)
 			return true;
-		return krtld_refuse(krtld, &(struct krtld_error){.reason = KRTLD_E_DUPLICATE,
-								 .module = module->name,
-								 .symbol = name,
-								 .what = module->name});
+		return REFUSE(krtld, module, KRTLD_E_DUPLICATE, .symbol = name,
+			      .what = module->name);
 	}
-	bucket = &private->buckets[hash & (private->nbuckets - 1)];
-	private->exports[private->nexports] = (struct krtld_export){index, hash, *bucket};
-	*bucket = ++private->nexports;
+	bucket = &own->buckets[hash & (own->nbuckets - 1)];
+	own->exports[own->nexports] = (struct krtld_export){index, hash, *bucket};
+	*bucket = ++own->nexports;
 	return true;
 }
 

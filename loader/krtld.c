@@ -104,7 +104,7 @@ void *krtld_meta(struct krtld *krtld, struct krtld_module *module, uint64_t n, s
 
 struct body {
 	struct krtld_module module;
-	struct krtld_private private;
+	struct krtld_private own;
 };
 
 struct krtld_module *krtld_create(struct krtld *krtld, const char *name, const void *file,
@@ -115,9 +115,9 @@ struct krtld_module *krtld_create(struct krtld *krtld, const char *name, const v
 	if (!body)
 		return NULL;
 	body->module.name = name;
-	body->module.private = &body->private;
-	body->private.file = file;
-	body->private.size = size;
+	body->module.private = &body->own;
+	body->own.file = file;
+	body->own.size = size;
 	return &body->module;
 }
 
@@ -136,14 +136,14 @@ static void unlink_module(struct krtld *krtld, struct krtld_module *module)
 
 static void withdraw(struct krtld *krtld, struct krtld_module *module)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 
-	if (!private->linked)
+	if (!own->linked)
 		return;
 	unlink_module(krtld, module);
-	for (uint32_t i = 0; i < private->nneeds; i++)
-	private->needs[i]->users--;
-	private->linked = false;
+	for (uint32_t i = 0; i < own->nneeds; i++)
+		own->needs[i]->users--;
+	own->linked = false;
 }
 
 void krtld_destroy(struct krtld *krtld, struct krtld_module *module)
@@ -206,25 +206,23 @@ static bool protect(struct krtld *krtld, struct krtld_module *module)
 
 		if (region->bytes && !krtld->ops->protect(krtld->ctx, kind, region->bytes,
 							  region->address, region->size))
-			return krtld_refuse(krtld, &(struct krtld_error){.reason = KRTLD_E_PROTECT,
-									 .module = module->name,
-									 .value = region->address});
+			return REFUSE(krtld, module, KRTLD_E_PROTECT, .value = region->address);
 	}
 	return true;
 }
 
 static bool publish(struct krtld *krtld, struct krtld_module *module)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 
-	for (uint32_t i = 0; i < private->nneeds; i++)
-	private->needs[i]->users++;
+	for (uint32_t i = 0; i < own->nneeds; i++)
+		own->needs[i]->users++;
 	if (krtld->last)
 		krtld->last->next = module;
 	else
 		krtld->first = module;
 	krtld->last = module;
-	private->linked = true;
+	own->linked = true;
 	return true;
 }
 
@@ -238,10 +236,8 @@ static bool run(struct krtld *krtld, struct krtld_module *module, const char *na
 	    !krtld_module_symbol(module, name, &address))
 		return true;
 	result = krtld->ops->start(krtld->ctx, address);
-	return !result || krtld_refuse(krtld, &(struct krtld_error){.reason = KRTLD_E_START,
-								    .module = module->name,
-								    .symbol = name,
-								    .value = (uint64_t)result});
+	return !result ||
+	       REFUSE(krtld, module, KRTLD_E_START, .symbol = name, .value = (uint64_t)result);
 }
 
 struct krtld_module *krtld_load(struct krtld *krtld, const char *name, const void *file,
@@ -271,9 +267,7 @@ struct krtld_module *krtld_load(struct krtld *krtld, const char *name, const voi
 bool krtld_unload(struct krtld *krtld, struct krtld_module *module)
 {
 	if (module->users)
-		return krtld_refuse(krtld, &(struct krtld_error){.reason = KRTLD_E_BUSY,
-								 .module = module->name,
-								 .value = module->users});
+		return REFUSE(krtld, module, KRTLD_E_BUSY, .value = module->users);
 	if (!run(krtld, module, "_fini"))
 		return false;
 	krtld_destroy(krtld, module);

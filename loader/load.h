@@ -122,6 +122,11 @@ void krtld_unscratch(struct krtld *krtld, void *memory, size_t size);
 /* Reports, and returns false. */
 bool krtld_refuse(const struct krtld *krtld, const struct krtld_error *error);
 
+/* The same, with the fields of the error written out: REFUSE(krtld, module, reason, .what = …). */
+#define REFUSE(krtld, what_module, why, ...)                                                       \
+	krtld_refuse(krtld, &(struct krtld_error){                                                 \
+				.reason = (why), .module = (what_module)->name, ##__VA_ARGS__})
+
 /* ---- check.c ---- */
 bool krtld_check(struct krtld *krtld, struct krtld_module *module);
 /* Whether memory holds the section's contents. */

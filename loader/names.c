@@ -23,6 +23,22 @@ static unsigned rank_of(const struct krtld_module *module, const struct elf64_sy
 	       2 * (type == STT_FUNC || type == STT_OBJECT);
 }
 
+static bool in_region(const struct krtld_region *region, uint64_t address)
+{
+	return region->bytes && address - region->address < region->size;
+}
+
+/* A COMMON symbol is in no section, and in the data unless another definition took its place. */
+static struct candidate common_of(const struct krtld_module *module, uint32_t index,
+				  const struct elf64_sym *symbol)
+{
+	uint64_t address = module->private->values[index].value;
+
+	if (!in_region(&module->regions[KRTLD_DATA], address))
+		return (struct candidate){0, 0, 0};
+	return (struct candidate){address, symbol->st_size, rank_of(module, symbol)};
+}
+
 /* A label at the very end of a section, such as a limit, is not in it. */
 static struct candidate candidate_of(const struct krtld_module *module, uint32_t index)
 {
@@ -30,6 +46,8 @@ static struct candidate candidate_of(const struct krtld_module *module, uint32_t
 	uint32_t i = krtld_symbol_section(module, &symbol, index);
 	const struct krtld_section *section = &module->sections[i < module->nsections ? i : 0];
 
+	if (i == KRTLD_IN_COMMON)
+		return common_of(module, index, &symbol);
 	if (!section->bytes || symbol.st_value >= section->size)
 		return (struct candidate){0, 0, 0};
 	return (struct candidate){section->address + symbol.st_value,
@@ -115,37 +133,37 @@ static uint64_t named_address(const void *element)
 /* Of the symbols at one address keeps the best. */
 static void keep_best(struct krtld_module *module)
 {
-	struct krtld_private *private = module->private;
-	struct krtld_named *named = private->named;
+	struct krtld_private *own = module->private;
+	struct krtld_named *named = own->named;
 	uint32_t kept = 0;
 
-	for (uint32_t i = 1; i < private->nnamed; i++) {
+	for (uint32_t i = 1; i < own->nnamed; i++) {
 		if (named[i].address != named[kept].address)
 			named[++kept] = named[i];
 		else if (candidate_of(module, named[i].symbol).rank >
 			 candidate_of(module, named[kept].symbol).rank)
 			named[kept] = named[i];
 	}
-	if (private->nnamed)
-	private->nnamed = kept + 1;
+	if (own->nnamed)
+		own->nnamed = kept + 1;
 }
 
 bool krtld_index(struct krtld *krtld, struct krtld_module *module)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 
-	if (private->named)
+	if (own->named)
 		return true;
-	private->named = krtld_meta(krtld, module, private->nsymbols, sizeof *private->named);
-	if (!private->named)
+	own->named = krtld_meta(krtld, module, own->nsymbols, sizeof *own->named);
+	if (!own->named)
 		return false;
-	for (uint32_t i = 1; i < private->nsymbols; i++) {
+	for (uint32_t i = 1; i < own->nsymbols; i++) {
 		struct candidate candidate = candidate_of(module, i);
 
 		if (candidate.rank)
-		private->named[private->nnamed++] = (struct krtld_named){candidate.address, i};
+			own->named[own->nnamed++] = (struct krtld_named){candidate.address, i};
 	}
-	krtld_sort(private->named, private->nnamed, sizeof *private->named, named_address);
+	krtld_sort(own->named, own->nnamed, sizeof *own->named, named_address);
 	keep_best(module);
 	return true;
 }
@@ -161,6 +179,10 @@ const struct krtld_module *krtld_name(const struct krtld *krtld, uint64_t addres
 			return module;
 		if (krtld_locate(module, address, offset))
 			return module;
+		for (unsigned kind = 0; kind < KRTLD_REGIONS; kind++) { /* the GOT, and gaps */
+			if (in_region(&module->regions[kind], address))
+				return module;
+		}
 	}
 	return NULL;
 }

@@ -32,13 +32,13 @@ static bool append(struct plan *plan, uint64_t size, uint64_t align, uint64_t *o
  */
 static bool plan_common(struct krtld_module *module, struct plan *data)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 
-	for (uint32_t i = 1; i < private->nsymbols; i++) {
+	for (uint32_t i = 1; i < own->nsymbols; i++) {
 		struct elf64_sym symbol = krtld_symbol(module, i);
 
 		if (krtld_symbol_section(module, &symbol, i) == KRTLD_IN_COMMON &&
-		    !append(data, symbol.st_size, symbol.st_value, &private->values[i].value))
+		    !append(data, symbol.st_size, symbol.st_value, &own->values[i].value))
 			return false;
 	}
 	return true;
@@ -47,29 +47,27 @@ static bool plan_common(struct krtld_module *module, struct plan *data)
 /* A section's address is its offset in its region, until the region has one. */
 static bool plan_regions(struct krtld_module *module, struct plan plans[KRTLD_REGIONS])
 {
-	struct krtld_private *private = module->private;
-	uint64_t slots = private->nslots;
+	struct krtld_private *own = module->private;
+	uint64_t slots = own->nslots;
 
 	for (uint32_t i = 1; i < module->nsections; i++) {
-		const struct elf64_shdr *shdr = &private->shdrs[i];
+		const struct elf64_shdr *shdr = &own->shdrs[i];
 		struct krtld_section *section = &module->sections[i];
 
 		if (krtld_is_loaded(shdr) && !append(&plans[section->kind], section->size,
 						     shdr->sh_addralign, &section->address))
 			return false;
 	}
-	if (private->got_wanted && !slots)
+	if (own->got_wanted && !slots)
 		slots = 1; /* so that the GOT has an address near the module */
 	return plan_common(module, &plans[KRTLD_DATA]) &&
 	       (!slots ||
-		append(&plans[KRTLD_RODATA], slots * KRTLD_SLOT, KRTLD_SLOT, &private->got_offset));
+		append(&plans[KRTLD_RODATA], slots * KRTLD_SLOT, KRTLD_SLOT, &own->got_offset));
 }
 
 static bool no_memory(const struct krtld *krtld, const struct krtld_module *module, uint64_t size)
 {
-	return krtld_refuse(
-	    krtld,
-	    &(struct krtld_error){.reason = KRTLD_E_MEMORY, .module = module->name, .value = size});
+	return REFUSE(krtld, module, KRTLD_E_MEMORY, .value = size);
 }
 
 static bool allocate(struct krtld *krtld, struct krtld_module *module,
@@ -92,11 +90,8 @@ static bool allocate(struct krtld *krtld, struct krtld_module *module,
 static bool bad_address(const struct krtld *krtld, const struct krtld_module *module, uint32_t i,
 			const char *what)
 {
-	return krtld_refuse(krtld, &(struct krtld_error){.reason = KRTLD_E_FORMAT,
-							 .module = module->name,
-							 .section = module->sections[i].name,
-							 .what = what,
-							 .value = module->sections[i].address});
+	return REFUSE(krtld, module, KRTLD_E_FORMAT, .section = module->sections[i].name,
+		      .what = what, .value = module->sections[i].address);
 }
 
 static bool place_section(struct krtld *krtld, struct krtld_module *module, uint32_t i)
@@ -140,7 +135,7 @@ static void place_empty(struct krtld_module *module)
 
 bool krtld_place(struct krtld *krtld, struct krtld_module *module)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 	struct plan plans[KRTLD_REGIONS] = {{0, 1}, {0, 1}, {0, 1}};
 
 	if (!plan_regions(module, plans))
@@ -152,11 +147,11 @@ bool krtld_place(struct krtld *krtld, struct krtld_module *module)
 		memset(module->regions[KRTLD_TEXT].bytes, krtld_arch_trap,
 		       module->regions[KRTLD_TEXT].size);
 	for (uint32_t i = 1; i < module->nsections; i++) {
-		if (krtld_is_loaded(&private->shdrs[i]) && !place_section(krtld, module, i))
+		if (krtld_is_loaded(&own->shdrs[i]) && !place_section(krtld, module, i))
 			return false;
 	}
-	private->slots = module->regions[KRTLD_RODATA].address + private->got_offset;
-	private->got = private->slots;
+	own->slots = module->regions[KRTLD_RODATA].address + own->got_offset;
+	own->got = own->slots;
 	return true;
 }
 

@@ -22,15 +22,15 @@ static inline void store(uint8_t *field, uint64_t value, unsigned width)
 
 static void fill_got(struct krtld_module *module)
 {
-	const struct krtld_private *private = module->private;
+	const struct krtld_private *own = module->private;
 	uint8_t *slots = module->regions[KRTLD_RODATA].bytes;
 
-	for (uint32_t i = 0; private->nslots && i < private->nsymbols; i++) {
-		uint32_t got = private->values[i].got;
+	for (uint32_t i = 0; own->nslots && i < own->nsymbols; i++) {
+		uint32_t got = own->values[i].got;
 
 		if (got)
-			store(slots + private->got_offset + (got - 1) * KRTLD_SLOT,
-			      private->values[i].value, KRTLD_SLOT);
+			store(slots + own->got_offset + (got - 1) * KRTLD_SLOT,
+			      own->values[i].value, KRTLD_SLOT);
 	}
 }
 
@@ -51,18 +51,18 @@ static uint64_t compute_rare(const struct krtld *krtld, const struct krtld_modul
 			     enum krtld_formula formula, const struct elf64_rela *rela,
 			     uint64_t place)
 {
-	const struct krtld_private *private = module->private;
-	const struct krtld_value *symbol = &private->values[ELF64_R_SYM(rela->r_info)];
+	const struct krtld_private *own = module->private;
+	const struct krtld_value *symbol = &own->values[ELF64_R_SYM(rela->r_info)];
 	uint64_t addend = (uint64_t)rela->r_addend;
-	uint64_t slot = private->slots + ((uint64_t)symbol->got - 1) * KRTLD_SLOT;
+	uint64_t slot = own->slots + ((uint64_t)symbol->got - 1) * KRTLD_SLOT;
 
 	switch (formula) {
 	case KRTLD_S_A: return symbol->value + addend;
 	case KRTLD_S_A_P: return symbol->value + addend - place;
 	case KRTLD_G_A_P: return slot + addend - place;
-	case KRTLD_G_A_GOT: return slot + addend - private->got;
-	case KRTLD_S_A_GOT: return symbol->value + addend - private->got;
-	case KRTLD_GOT_A_P: return private->got + addend - place;
+	case KRTLD_G_A_GOT: return slot + addend - own->got;
+	case KRTLD_S_A_GOT: return symbol->value + addend - own->got;
+	case KRTLD_GOT_A_P: return own->got + addend - place;
 	case KRTLD_Z_A: return size_of(krtld, module, ELF64_R_SYM(rela->r_info)) + addend;
 	case KRTLD_NOTHING: break;
 	}
@@ -75,17 +75,12 @@ static bool refuse(const struct krtld *krtld, const struct krtld_module *module,
 {
 	const struct krtld_row *row = &krtld_arch_rows[ELF64_R_TYPE(rela->r_info)];
 
-	return krtld_refuse(
-	    krtld,
-	    &(struct krtld_error){
-		.reason = reason,
-		.module = module->name,
-		.section = module->sections[relocs->target].name,
-		.offset = rela->r_offset,
-		.symbol = krtld_symbol_title(module, ELF64_R_SYM(rela->r_info)),
-		.what = reason == KRTLD_E_RANGE ? row->range : "the symbol's section is not loaded",
-		.type = row->name,
-		.value = value});
+	return REFUSE(krtld, module, reason, .section = module->sections[relocs->target].name,
+		      .offset = rela->r_offset,
+		      .symbol = krtld_symbol_title(module, ELF64_R_SYM(rela->r_info)),
+		      .what = reason == KRTLD_E_RANGE ? row->range
+						      : "the symbol's section is not loaded",
+		      .type = row->name, .value = value);
 }
 
 /* first: how many relocations there are in the sections before. */
@@ -134,13 +129,13 @@ void krtld_drop_marks(struct krtld *krtld, struct krtld_module *module)
 
 bool krtld_relocate(struct krtld *krtld, struct krtld_module *module)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 	struct krtld_relocs relocs;
 	uint64_t first = 0;
 
-	if (private->refers) {
-		private->marks = krtld_scratch(krtld, module, marks_size(module));
-		if (!private->marks)
+	if (own->refers) {
+		own->marks = krtld_scratch(krtld, module, marks_size(module));
+		if (!own->marks)
 			return false;
 	}
 	fill_got(module);

@@ -11,12 +11,12 @@
 /* The module uses another's symbol: so that it is counted once, the other remembers who asked. */
 static void need(struct krtld_module *module, struct krtld_module *other)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 
 	if (other->private->needed_by == module)
 		return;
 	other->private->needed_by = module;
-	private->needs[private->nneeds++] = other;
+	own->needs[own->nneeds++] = other;
 }
 
 static bool needs_room(struct krtld *krtld, struct krtld_module *module)
@@ -107,10 +107,7 @@ static void resolve_own(struct krtld_module *module, const struct elf64_sym *sym
 static bool duplicate(const struct krtld *krtld, const struct krtld_module *module,
 		      const struct krtld_module *other, const char *name)
 {
-	return krtld_refuse(krtld, &(struct krtld_error){.reason = KRTLD_E_DUPLICATE,
-							 .module = module->name,
-							 .symbol = name,
-							 .what = other->name});
+	return REFUSE(krtld, module, KRTLD_E_DUPLICATE, .symbol = name, .what = other->name);
 }
 
 static bool is_hidden(const struct elf64_sym *symbol)
@@ -170,7 +167,7 @@ static bool resolve_symbol(struct krtld *krtld, struct krtld_module *module, uin
  */
 static bool report_undefined(struct krtld *krtld, struct krtld_module *module)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 	struct krtld_relocs relocs;
 	bool ok = true;
 
@@ -179,16 +176,13 @@ static bool report_undefined(struct krtld *krtld, struct krtld_module *module)
 			struct elf64_rela rela = krtld_rela(&relocs, j);
 			uint32_t symbol = ELF64_R_SYM(rela.r_info);
 
-			if (!(private->values[symbol].flags & KRTLD_UNDEFINED))
+			if (!(own->values[symbol].flags & KRTLD_UNDEFINED))
 				continue;
-			private->values[symbol].flags = 0;
-			ok = krtld_refuse(
-			    krtld,
-			    &(struct krtld_error){.reason = KRTLD_E_UNDEFINED,
-						  .module = module->name,
-						  .section = module->sections[relocs.target].name,
-						  .offset = rela.r_offset,
-						  .symbol = krtld_symbol_title(module, symbol)});
+			own->values[symbol].flags = 0;
+			ok = REFUSE(krtld, module, KRTLD_E_UNDEFINED,
+				    .section = module->sections[relocs.target].name,
+				    .offset = rela.r_offset,
+				    .symbol = krtld_symbol_title(module, symbol));
 		}
 	}
 	return ok;
@@ -196,16 +190,16 @@ static bool report_undefined(struct krtld *krtld, struct krtld_module *module)
 
 bool krtld_resolve(struct krtld *krtld, struct krtld_module *module)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 
 	if (!krtld_export_room(krtld, module) || !needs_room(krtld, module))
 		return false;
-	if (private->got_wanted)
-		(void)ask_outside(krtld, "_GLOBAL_OFFSET_TABLE_", &private->got);
-	for (uint32_t i = 1; i < private->nsymbols; i++) {
+	if (own->got_wanted)
+		(void)ask_outside(krtld, "_GLOBAL_OFFSET_TABLE_", &own->got);
+	for (uint32_t i = 1; i < own->nsymbols; i++) {
 		if (!resolve_symbol(krtld, module, i))
 			return false;
 	}
 	return krtld_take_stubs(krtld, module) &&
-	       (!private->nundefined || report_undefined(krtld, module));
+	       (!own->nundefined || report_undefined(krtld, module));
 }

@@ -300,15 +300,10 @@ static bool intrudes(const struct look *look, const struct hot_site *site)
 static bool overlaps(const struct krtld *krtld, const struct krtld_module *module,
 		     const struct look *look)
 {
-	return krtld_refuse(
-	    krtld, &(struct krtld_error){
-		       .reason = KRTLD_E_FORMAT,
-		       .module = module->name,
-		       .section = look->section->name,
-		       .offset = look->rela.r_offset,
-		       .symbol = krtld_symbol_title(module, ELF64_R_SYM(look->rela.r_info)),
-		       .type = row_of(look)->name,
-		       .what = "the relocation's field overlaps a site"});
+	return REFUSE(krtld, module, KRTLD_E_FORMAT, .section = look->section->name,
+		      .offset = look->rela.r_offset,
+		      .symbol = krtld_symbol_title(module, ELF64_R_SYM(look->rela.r_info)),
+		      .type = row_of(look)->name, .what = "the relocation's field overlaps a site");
 }
 
 /* Two relocations that made one site have left two, at one offset. */

@@ -8,52 +8,49 @@
 static bool refuse(const struct krtld *krtld, const struct krtld_module *module, const char *name,
 		   const char *what)
 {
-	return krtld_refuse(krtld, &(struct krtld_error){.reason = KRTLD_E_STUB,
-							 .module = module->name,
-							 .symbol = name,
-							 .what = what});
+	return REFUSE(krtld, module, KRTLD_E_STUB, .symbol = name, .what = what);
 }
 
 /* Room for all stubs, when the first is met. */
 static bool become_unix(struct krtld *krtld, struct krtld_module *module)
 {
 	const struct hot_table *table = krtld->machine->table;
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 
-	private->stubs = krtld_meta(krtld, module, table->nhotinlines, sizeof *private->stubs);
-	private->holds_stubs = krtld_meta(krtld, module, module->nsections, 1);
-	private->is_unix = private->stubs && private->holds_stubs;
-	private->refers = private->is_unix;
-	return private->is_unix;
+	own->stubs = krtld_meta(krtld, module, table->nhotinlines, sizeof *own->stubs);
+	own->holds_stubs = krtld_meta(krtld, module, module->nsections, 1);
+	own->is_unix = own->stubs && own->holds_stubs;
+	own->refers = own->is_unix;
+	return own->is_unix;
 }
 
 bool krtld_define_stub(struct krtld *krtld, struct krtld_module *module, uint32_t index,
 		       unsigned hotinline)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 	const struct hotinline *declared = &krtld->machine->table->hotinlines[hotinline];
 	struct elf64_sym symbol = krtld_symbol(module, index);
 	uint32_t section = krtld_symbol_section(module, &symbol, index);
 	uint64_t body = (uint64_t)declared->size + 1; /* the site and room for `ret` */
 
-	if (krtld->first || (!private->is_unix && krtld->machine->stubs[hotinline]))
+	if (krtld->first || (!own->is_unix && krtld->machine->stubs[hotinline]))
 		return refuse(krtld, module, declared->name,
 			      "the name of a hotinline, whose stub is defined elsewhere");
-	if (!private->is_unix && !become_unix(krtld, module))
+	if (!own->is_unix && !become_unix(krtld, module))
 		return false;
-	if (private->stubs[hotinline].address)
+	if (own->stubs[hotinline].address)
 		return refuse(krtld, module, declared->name, "a stub that is defined twice");
-	if (section >= module->nsections || !krtld_is_loaded(&private->shdrs[section]) ||
+	if (section >= module->nsections || !krtld_is_loaded(&own->shdrs[section]) ||
 	    module->sections[section].kind != KRTLD_TEXT ||
 	    symbol.st_value > module->sections[section].size ||
 	    module->sections[section].size - symbol.st_value < body)
 		return refuse(krtld, module, declared->name,
 			      "a stub whose body, its size and a byte, is not in executable text");
-	private->stubs[hotinline] =
-	    (struct krtld_stub){private->values[index].value, section, (uint16_t)hotinline};
-	private->holds_stubs[section] = 1;
-	private->values[index].hotinline = (uint16_t)hotinline;
-	private->values[index].flags |= KRTLD_IS_STUB;
+	own->stubs[hotinline] =
+	    (struct krtld_stub){own->values[index].value, section, (uint16_t)hotinline};
+	own->holds_stubs[section] = 1;
+	own->values[index].hotinline = (uint16_t)hotinline;
+	own->values[index].flags |= KRTLD_IS_STUB;
 	return true;
 }
 
@@ -80,33 +77,32 @@ static uint64_t stub_address(const void *element)
 /* What is in a section with stubs but is not one by name might still be used to refer to one. */
 static void mark_neighbours(struct krtld_module *module)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 
-	for (uint32_t i = 1; i < private->nsymbols; i++) {
+	for (uint32_t i = 1; i < own->nsymbols; i++) {
 		struct elf64_sym symbol = krtld_symbol(module, i);
 		uint32_t section = krtld_symbol_section(module, &symbol, i);
 
-		if (section < module->nsections && private->holds_stubs[section] &&
-		    !(private->values[i].flags & KRTLD_IS_STUB))
-		private->values[i].flags |= KRTLD_NEAR_STUB;
+		if (section < module->nsections && own->holds_stubs[section] &&
+		    !(own->values[i].flags & KRTLD_IS_STUB))
+			own->values[i].flags |= KRTLD_NEAR_STUB;
 	}
 }
 
 bool krtld_take_stubs(struct krtld *krtld, struct krtld_module *module)
 {
-	struct krtld_private *private = module->private;
+	struct krtld_private *own = module->private;
 	struct hot_machine *machine = krtld->machine;
 
-	if (!private->is_unix)
+	if (!own->is_unix)
 		return true;
 	for (unsigned i = 0; i < machine->table->nhotinlines; i++) {
-		if (!private->stubs[i].address)
+		if (!own->stubs[i].address)
 			return refuse(krtld, module, machine->table->hotinlines[i].name,
 				      "the stub is not defined, though other stubs are");
-		machine->stubs[i] = private->stubs[i].address;
+		machine->stubs[i] = own->stubs[i].address;
 	}
-	krtld_sort(private->stubs, machine->table->nhotinlines, sizeof *private->stubs,
-		   stub_address);
+	krtld_sort(own->stubs, machine->table->nhotinlines, sizeof *own->stubs, stub_address);
 	mark_neighbours(module);
 	return fill_symbols(krtld, module);
 }

@@ -35,9 +35,9 @@ uint32_t krtld_symbol_section(const struct krtld_module *module, const struct el
 
 const char *krtld_symbol_name(const struct krtld_module *module, const struct elf64_sym *symbol)
 {
-	const struct krtld_private *private = module->private;
+	const struct krtld_private *own = module->private;
 
-	return symbol->st_name ? private->strings + symbol->st_name : private->nameless;
+	return symbol->st_name ? own->strings + symbol->st_name : own->nameless;
 }
 
 const char *krtld_symbol_title(const struct krtld_module *module, uint32_t index)
