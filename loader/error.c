@@ -13,8 +13,11 @@ struct line {
 
 static void put(struct line *line, const char *text)
 {
-	for (; *text && line->length + 1 < line->size; text++)
-		line->text[line->length++] = (uint8_t)*text < ' ' ? '?' : *text;
+	for (; text && *text && line->length + 1 < line->size; text++) {
+		bool control = (uint8_t)*text < ' ' || *text == 0x7f;
+
+		line->text[line->length++] = control ? '?' : *text;
+	}
 }
 
 static void put_hex(struct line *line, uint64_t value)
