@@ -231,3 +231,85 @@ Test(format, numbers_of_sections_in_section_0_are_read)
 	header->e_shstrndx = SHN_XINDEX;
 	expect_loaded(&image);
 }
+
+/* gABI, "Section header": SHT_SYMTAB_SHNDX has the section of a symbol that says SHN_XINDEX. */
+static struct image with_indices(uint32_t section)
+{
+	struct object *object = object_new();
+	uint32_t indices[3] = {0, section, 0};
+	struct image image;
+	Elf64_Shdr *header;
+
+	object_text(object, ".text", "90 90 c3");
+	object_section(object, ".indices", SHT_SYMTAB_SHNDX, 0, 4, indices, sizeof(indices));
+	object_global(object, "it", SHN_XINDEX, 2);
+	image = object_image(object);
+	header = image_section(&image, ".indices");
+	header->sh_link = image_section_index(&image, ".symtab");
+	header->sh_entsize = 4;
+	return image;
+}
+
+Test(format, a_symbol_with_an_extended_section_index_is_found_there)
+{
+	struct world *world = world_new("");
+	struct image image = with_indices(1);
+	struct krtld_module *module = world_load(world, "it", &image);
+
+	cr_expect_eq(world_symbol(module, "it"), world_section(module, ".text")->address + 2);
+}
+
+Test(format, an_extended_section_index_out_of_range_is_refused)
+{
+	static const uint32_t bad[] = {1000, 0xfff1, 0xffff, 0x7fffffff, 0xfffffffe, 0xffffffff};
+	struct image image;
+
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct world *world = world_new("");
+
+		image = with_indices(bad[i]);
+		world_refuse(world, "it", &image, KRTLD_E_FORMAT);
+	}
+	image = with_indices(1);
+	image_section(&image, ".indices")->sh_size = 4;
+	world_refuse(world_new(""), "it", &image, KRTLD_E_FORMAT);
+	image = with_indices(1);
+	image_section(&image, ".indices")->sh_type = SHT_PROGBITS;
+	world_refuse(world_new(""), "it", &image, KRTLD_E_FORMAT);
+}
+
+Test(format, a_symbol_of_a_section_that_is_not_loaded_cannot_be_used)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	unsigned note = object_section(object, ".note", SHT_PROGBITS, 0, 1, "note", 4);
+	unsigned data = object_data(object, ".data", "00 00 00 00 00 00 00 00");
+	unsigned it = object_local(object, "it", note, 0);
+	uint64_t value;
+
+	object_global(object, "global", note, 0);
+	world_unload(world, world_load_object(world, "fine", object));
+	cr_expect(!krtld_lookup(&world->krtld, "global", &value));
+	object_rela(object, data, 0, R_X86_64_64, it, 0);
+	world_refuse_object(world, "it", object, KRTLD_E_FORMAT);
+}
+
+Test(format, a_name_that_is_too_long_is_refused)
+{
+	static char name[5000];
+
+	for (unsigned length = 4095; length <= 4999; length += 904) {
+		struct world *world = world_new("");
+		struct object *object = object_new();
+		struct image image;
+
+		memset(name, 'x', length);
+		name[length] = 0;
+		object_global(object, name, object_data(object, ".data", "00"), 0);
+		image = object_image(object);
+		if (length < 4096)
+			world_load(world, "it", &image);
+		else
+			world_refuse(world, "it", &image, KRTLD_E_FORMAT);
+	}
+}

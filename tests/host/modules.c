@@ -168,3 +168,29 @@ Test(place, sections_of_a_kind_share_a_region_and_keep_their_alignment)
 				  "%s and %s overlap", module->sections[j].name, s->name);
 	}
 }
+
+/* int3: what is between two functions is never run, and if it is, it traps. */
+Test(place, gaps_in_text_trap)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	const struct krtld_region *text;
+	struct krtld_module *module;
+
+	object_text(object, ".text.a", "c3");
+	object_text(object, ".text.b", "c3");
+	module = world_load_object(world, "it", object);
+	text = &module->regions[KRTLD_TEXT];
+	cr_assert(text->size > 16);
+	for (unsigned i = 1; i < 16; i++)
+		cr_expect_eq(text->bytes[i], 0xcc, "byte %u: %02x", i, text->bytes[i]);
+}
+
+Test(place, an_address_that_is_not_aligned_is_refused)
+{
+	struct world *world = world_new("");
+
+	world->placed = "it";
+	world->places[1] = WORLD_TEXT + 8;
+	world_refuse_object(world, "it", sample_caller("xsmap"), KRTLD_E_FORMAT);
+}

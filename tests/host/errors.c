@@ -1,0 +1,137 @@
+/* Messages: krtld_error_line() for every reason, in any room, and whatever names contain. */
+#include <stdlib.h>
+#include <string.h>
+#include <criterion/criterion.h>
+
+#include "tests/host/world.h"
+
+static struct krtld_error of_reason(enum krtld_reason reason)
+{
+	struct krtld_error error = {.reason = reason,
+				    .module = "driver.ko",
+				    .section = ".text",
+				    .offset = 0x1f,
+				    .symbol = "some_function",
+				    .what = "what it is about",
+				    .type = "R_X86_64_PC32",
+				    .value = 0x1234};
+
+	error.hot.reason = HOT_E_OLD_BYTES;
+	error.hot.hotinline = 0;
+	error.hot.symbol = HOT_NONE;
+	error.hot.size = 5;
+	return error;
+}
+
+Test(errors, each_reason_names_module_and_place_and_differs_from_the_others)
+{
+	char lines[KRTLD_E_BUSY + 1][WORLD_LINE];
+
+	for (unsigned i = KRTLD_E_MEMORY; i <= KRTLD_E_BUSY; i++) {
+		struct krtld_error error = of_reason(i);
+
+		cr_expect_eq(krtld_error_line(&error, table_common(), lines[i], WORLD_LINE),
+			     lines[i]);
+		cr_expect(!strncmp(lines[i], "driver.ko: .text+0x1f: ", 23), "%u: %s", i, lines[i]);
+		cr_expect(strlen(lines[i]) > 30 && !strchr(lines[i], '\n'), "%u: %s", i, lines[i]);
+		/* A wrong type is a wrong format too: what it is about tells them apart. */
+		for (unsigned j = KRTLD_E_MEMORY; j < i; j++)
+			cr_expect(strcmp(lines[i], lines[j]) ||
+				      (i == KRTLD_E_TYPE && j == KRTLD_E_FORMAT),
+				  "%u and %u: %s", i, j, lines[i]);
+	}
+}
+
+Test(errors, a_line_is_cut_to_the_room_there_is)
+{
+	char whole[WORLD_LINE];
+
+	for (unsigned i = KRTLD_E_MEMORY; i <= KRTLD_E_BUSY; i++) {
+		struct krtld_error error = of_reason(i);
+		size_t length;
+
+		krtld_error_line(&error, table_common(), whole, sizeof(whole));
+		length = strlen(whole);
+		for (size_t size = 1; size <= length + 2; size++) {
+			char *room = malloc(size); /* exactly, for AddressSanitizer */
+
+			krtld_error_line(&error, table_common(), room, size);
+			cr_expect_eq(strlen(room), size - 1 < length ? size - 1 : length);
+			cr_expect(!strncmp(room, whole, size - 1));
+			free(room);
+		}
+		krtld_error_line(&error, table_common(), NULL, 0);
+	}
+}
+
+Test(errors, a_line_needs_neither_a_table_nor_names)
+{
+	char text[WORLD_LINE];
+
+	for (unsigned i = KRTLD_E_MEMORY; i <= KRTLD_E_BUSY; i++) {
+		struct krtld_error error = of_reason(i);
+
+		krtld_error_line(&error, NULL, text, sizeof(text));
+		cr_expect(*text);
+		error.section = error.type = NULL;
+		error.offset = 0;
+		error.hot.hotinline = HOT_NONE;
+		krtld_error_line(&error, table_common(), text, sizeof(text));
+		cr_expect(!strncmp(text, "driver.ko: ", 11), "%u: %s", i, text);
+	}
+}
+
+Test(errors, the_value_and_the_field_of_an_overflow_are_told)
+{
+	struct krtld_error error = of_reason(KRTLD_E_RANGE);
+	char text[WORLD_LINE];
+
+	error.value = 0xffffffff80000000;
+	krtld_error_line(&error, NULL, text, sizeof(text));
+	cr_expect(strstr(text, "0xffffffff80000000") && strstr(text, "R_X86_64_PC32") &&
+		      strstr(text, "some_function"),
+		  "%s", text);
+}
+
+Test(errors, old_bytes_are_shown_as_expected_and_found)
+{
+	struct krtld_error error = of_reason(KRTLD_E_HOTINLINE);
+	char text[WORLD_LINE];
+
+	memcpy(error.hot.expected, "\xe8\x01\x02\x03\x04", 5);
+	memcpy(error.hot.found, "\xe9\x05\x06\x07\x08", 5);
+	krtld_error_line(&error, table_common(), text, sizeof(text));
+	cr_expect(strstr(text, "e8 01 02 03 04") && strstr(text, "e9 05 06 07 08") &&
+		      strstr(text, table_common()->hotinlines[0].name),
+		  "%s", text);
+}
+
+/* An object's author chooses the names; a message is one line of text all the same. */
+Test(errors, a_name_cannot_break_the_line)
+{
+	static const char *const evil[] = {"a\nkrtld: all is well", "a\r", "a\x1b[2J", "a\x07",
+					   "a\x7f"};
+
+	for (unsigned i = 0; i < sizeof(evil) / sizeof(evil[0]); i++) {
+		struct world *world = world_new("");
+		struct object *object = object_new();
+		unsigned text = object_text(object, ".text", "e8 00 00 00 00 c3");
+
+		object_rela(object, text, 1, R_X86_64_PLT32, object_undefined(object, evil[i]), -4);
+		world_refuse_object(world, "it", object, KRTLD_E_UNDEFINED);
+		for (const char *at = world->lines[0]; *at; at++)
+			cr_expect((unsigned char)*at >= ' ' && *at != 0x7f,
+				  "byte %02x in a message", (unsigned char)*at);
+	}
+}
+
+Test(errors, the_name_of_a_section_cannot_break_the_line)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text\nkrtld: fine", "e8 00 00 00 00 c3");
+
+	object_rela(object, text, 1, R_X86_64_PLT32, object_undefined(object, "nobody"), -4);
+	world_refuse_object(world, "it", object, KRTLD_E_UNDEFINED);
+	cr_expect(!strchr(world->lines[0], '\n'), "%s", world->lines[0]);
+}
