@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from . import logic, nops, signature
+from . import helpers, logic, nops, signature
 from .model import CALL_SIZE, Alternative, Declarations, Feature, Hotinline, Value
 from .table import ALWAYS, Row, Table
 
@@ -122,6 +122,7 @@ class Emitter:
     def __init__(self, declarations: Declarations, table: Table) -> None:
         self.declarations = declarations
         self.table = table
+        self.helpers = helpers.find(table)
 
     def outputs(self) -> dict[str, bytes]:
         """The content of every output file."""
@@ -147,7 +148,8 @@ class Emitter:
             "features": [self._feature(feature) for feature in table.features],
             "hotinlines": [self._hotinline(i) for i in range(len(table.hotinlines))],
             "names": [hotinline.name for hotinline in table.hotinlines],
-            "helpers": self._helpers(),
+            "helpers": self.helpers,
+            "bodies": [helper for helper in self.helpers if helper.body],
             "symbols": table.symbols,
             "fixups": self._fixups(),
             "conditions": self._conditions(),
@@ -238,37 +240,6 @@ class Emitter:
             "rows": [self._row(row) for row in self.table.rows[index]],
         }
 
-    # What alternatives refer to
-
-    def _users(self) -> dict[str, list[tuple[Hotinline, bool]]]:
-        """For each symbol, who refers to it, and whether by nothing but a call."""
-        users: dict[str, list[tuple[Hotinline, bool]]] = {}
-        for hotinline in self.table.hotinlines:
-            for alternative in hotinline.alternatives:
-                for fixup in alternative.fixups:
-                    alone = alternative.tail and len(alternative.code) == CALL_SIZE
-                    users.setdefault(fixup.symbol, []).append((hotinline, alone))
-        return users
-
-    def _helpers(self) -> list[dict[str, Any]]:
-        return [self._helper(symbol, users) for symbol, users in sorted(self._users().items())]
-
-    def _helper(self, symbol: str, users: list[tuple[Hotinline, bool]]) -> dict[str, Any]:
-        names = sorted({hotinline.name for hotinline, _ in users})
-        text = f"{symbol}: referred to by {', '.join(names)}."
-        prototypes = {signature.prototype(hotinline, symbol) for hotinline, _ in users}
-        plain = all(alone and signature.is_c_abi(hotinline) for hotinline, alone in users)
-        given = set.intersection(*(hotinline.registers_given() for hotinline, _ in users))
-        changed = ", ".join(sorted(given)) or "no register"
-        if plain and len(prototypes) == 1:
-            return {"lines": textwrap.wrap(text, _WIDTH), "prototype": prototypes.pop()}
-        if all(alone for _, alone in users):
-            text += f" A function in assembly; it takes the registers of {names[0]}() above,"
-        else:
-            text += " See its use above. If it is called,"
-        text += f" may change {changed} and the flags, and must keep every other register."
-        return {"lines": textwrap.wrap(text, _WIDTH), "prototype": ""}
-
     # hotinline.json
 
     def _json(self) -> dict[str, Any]:
@@ -290,6 +261,16 @@ class Emitter:
                 for window in sorted(self.declarations.windows, key=lambda window: window.name)
             ],
             "symbols": self.table.symbols,
+            "helpers": [
+                {
+                    "symbol": helper.symbol,
+                    "users": helper.users,
+                    "changes": helper.changes,
+                    "prototype": helper.prototype or None,
+                    "body": helper.body or None,
+                }
+                for helper in self.helpers
+            ],
         }
 
     def _json_feature(self, feature: Feature) -> dict[str, Any]:

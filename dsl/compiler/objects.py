@@ -104,7 +104,7 @@ def _read(path: str, errors: Errors) -> _Object | None:
 
 
 def _declared(path: str, errors: Errors) -> tuple[set[str], dict[str, str]] | None:
-    """Hotinlines, and for each symbol of a fix-up who refers to it."""
+    """Hotinlines; and what the kernel defines for them, with who refers to it."""
     try:
         with open(path, encoding="utf-8") as file:
             described = json.load(file)
@@ -112,10 +112,10 @@ def _declared(path: str, errors: Errors) -> tuple[set[str], dict[str, str]] | No
             raise ValueError(f"its format is {described['format']}, not 1")
         stubs = {hotinline["name"] for hotinline in described["hotinlines"]}
         helpers = {
-            fixup["symbol"]: hotinline["name"]
-            for hotinline in described["hotinlines"]
-            for alternative in hotinline["alternatives"]
-            for fixup in alternative["fixups"]
+            name: helper["users"][0]
+            for helper in described["helpers"]
+            for name in (helper["symbol"], helper["body"])
+            if name
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__

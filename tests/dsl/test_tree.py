@@ -197,11 +197,10 @@ def stubs(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> dict[str, byt
     """The bodies of the stubs as linked, with evaluate.c's addresses for symbols."""
     folder = tmp_path_factory.mktemp("stubs")
     run("nasm", "-f", "elf64", "-w+error", "-o", folder / "s.o", tree.folder / "hotstubs.asm")
-    symbols = [
-        f"--defsym={name}=0x{SYMBOLS + 16 * i:x}" for i, name in enumerate(tree.json["symbols"])
-    ]
+    outside = [helper["body"] or helper["symbol"] for helper in tree.json["helpers"]]
+    symbols = [f"--defsym={name}=0x{SYMBOLS:x}" for name in outside]
     script = folder / "script"
-    script.write_text("SECTIONS { . = 0x100000; .text : { *(.text.hotstubs) } }\n")
+    script.write_text("SECTIONS { . = 0x100000; .text : { *(.text.hotstubs) *(.text) } }\n")
     run("ld", "-T", script, "-e", "0", *symbols, "-o", folder / "s", folder / "s.o")
     found = {}
     text = run("objcopy", "-O", "binary", "-j", ".text", folder / "s", folder / "raw")
