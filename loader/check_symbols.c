@@ -128,7 +128,7 @@ static bool check_name(struct krtld *krtld, struct krtld_module *module,
 				   symbol->st_name);
 	if (ELF64_ST_BIND(symbol->st_info) == STB_LOCAL)
 		return true;
-	while (name[length] && length <= KRTLD_NAME_MAX)
+	while (length <= KRTLD_NAME_MAX && name[length])
 		length++;
 	if (length > KRTLD_NAME_MAX)
 		return bad_section(krtld, module, own->symtab, offset,

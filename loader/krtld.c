@@ -18,10 +18,10 @@
  *	           protected in its own way. The contents are copied into them.
  *	resolve    One value for each symbol. This is where names are compared, and the only place:
  *	           a symbol that is a stub is given its hotinline's index here.
- *	relocate   One loop over all relocations: value, range, store. It notices in passing which
- *	           sections refer to stubs.
- *	collect    In those sections, which references are proven to be sites (a direct call or
- *	           jmp)? The others are kept in a list of their own, with the reason.
+ *	relocate   One loop over all relocations: value, range, store. In passing it marks those
+ *	           that refer to stubs.
+ *	collect    Which of the marked ones are proven to be sites (a direct call or jmp)? The
+ *	           others are kept in a list of their own, with the reason.
  *	patch      do_hotinlines(), while the text is still writable and nobody runs it.
  *	protect    Text becomes executable and stops being writable.
  *	publish    Others may find it, and the modules that it uses are in use.
@@ -69,9 +69,8 @@ bool krtld_refuse(const struct krtld *krtld, const struct krtld_error *error)
 
 static void *allocate(const struct krtld *krtld, const char *module, uint64_t size)
 {
-	uint64_t address;
 	void *memory =
-	    krtld->ops->alloc(krtld->ctx, KRTLD_META, size, _Alignof(max_align_t), &address);
+	    krtld->ops->alloc(krtld->ctx, KRTLD_META, size, _Alignof(max_align_t), &(uint64_t){0});
 
 	if (!memory)
 		(void)krtld_refuse(krtld, &(struct krtld_error){.reason = KRTLD_E_MEMORY,

@@ -86,12 +86,12 @@ enum krtld_reason {
 struct krtld_error {
 	enum krtld_reason reason;
 	const char *module;
-	const char *section; /* name, or NULL */
+	const char *section; /* name, or NULL; of a bad symbol the symbol table's */
 	uint64_t offset;     /* in the section; in the file where there is no section */
 	const char *symbol;  /* or NULL */
-	const char *what;    /* a phrase: "relocation overflows", or NULL */
+	const char *what;    /* a phrase; of KRTLD_E_DUPLICATE the module that was first; or NULL */
 	const char *type;    /* name of the relocation type, or NULL */
-	uint64_t value;      /* the value that does not fit, the index out of range */
+	uint64_t value; /* what does not fit or was found; bytes, users, _init's result; or 0 */
 	struct hot_error hot;
 };
 
@@ -113,11 +113,14 @@ struct krtld_ops {
 	/* Optional. An address of its own for one section (the host tool's --layout). False: place it
 	 * with its region. */
 	bool (*place)(void *ctx, const char *module, unsigned section, uint64_t *address);
-	/* Optional. A symbol that no module defines. */
+	/* Optional. A symbol that no module defines: undefined in this one, or weak or COMMON, which
+	 * give way; and _GLOBAL_OFFSET_TABLE_, if the GOT is to be thought elsewhere. */
 	bool (*external)(void *ctx, const char *name, uint64_t *value);
-	/* Runs a module's _init (start) or _fini, at that address; 0 is success. NULL: neither runs. */
+	/* Optional. Runs a module's _init or _fini, at that address; 0 is success. They may load and
+	 * unload modules, but an _init that fails must not leave a user of its own module behind. */
 	int (*start)(void *ctx, uint64_t address);
-	/* Each refusal, as it is found; several for one load only with KRTLD_E_UNDEFINED. */
+	/* Each refusal, as it is found: one for a load that fails, but with KRTLD_E_UNDEFINED one for
+	 * each symbol. */
 	void (*report)(void *ctx, const struct krtld_error *error);
 };
 
@@ -156,7 +159,7 @@ void krtld_release(struct krtld_module *module);
 
 struct krtld_module *krtld_find(const struct krtld *krtld, const char *name);
 
-/* The value of a global symbol of any module. */
+/* The value of a global symbol of any module; hidden ones, _init and _fini are nobody else's. */
 bool krtld_lookup(const struct krtld *krtld, const char *name, uint64_t *value)
     __attribute__((warn_unused_result));
 
