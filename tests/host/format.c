@@ -80,7 +80,8 @@ REFUSED(symbol_names_in_text,
 REFUSED(symbol_names_that_do_not_end,
 	image->bytes[image_section(image, ".strtab")->sh_offset +
 		     image_section(image, ".strtab")->sh_size - 1] = 'x')
-REFUSED(a_second_symbol_table, image_section(image, ".comment")->sh_type = SHT_SYMTAB)
+REFUSED(a_table_of_odd_bytes_as_symbols, image_section(image, ".comment")->sh_type = SHT_SYMTAB)
+REFUSED(a_section_header_table_in_the_elf_header, image_header(image)->e_shoff = 8)
 REFUSED(a_symbol_name_beyond_the_names, image_symbol(image, "function")->st_name = 0x7fffffff)
 REFUSED(a_symbol_name_one_beyond_the_names, image_symbol(image, "function")->st_name =
 						(uint32_t)image_section(image, ".strtab")->sh_size)
@@ -312,4 +313,53 @@ Test(format, a_name_that_is_too_long_is_refused)
 		else
 			world_refuse(world, "it", &image, KRTLD_E_FORMAT);
 	}
+}
+
+Test(format, a_second_symbol_table_is_refused)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	static const uint8_t symbol[24];
+	struct image image;
+	Elf64_Shdr *second;
+
+	object_section(object, ".second", SHT_SYMTAB, 0, 8, symbol, sizeof(symbol));
+	image = object_image(object);
+	second = image_section(&image, ".second");
+	second->sh_entsize = sizeof(symbol);
+	second->sh_link = image_section_index(&image, ".strtab");
+	world_refuse(world, "it", &image, KRTLD_E_FORMAT);
+	second->sh_type = SHT_PROGBITS;
+	world_load(world, "it", &image);
+}
+
+Test(format, an_object_for_link_time_optimisation_is_refused)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+
+	object_symbol(object, "__gnu_lto_slim", STB_GLOBAL, STT_OBJECT, SHN_COMMON, 1, 1);
+	world_refuse_object(world, "it", object, KRTLD_E_FORMAT);
+}
+
+/* A site's offset has 32 bits. */
+Test(format, more_than_4_gib_of_text_are_refused)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+
+	object_section(object, ".text", SHT_NOBITS, SHF_ALLOC | SHF_EXECINSTR, 16, NULL, 1ul << 32);
+	world_refuse_object(world, "it", object, KRTLD_E_FORMAT);
+}
+
+Test(format, zeros_in_text_are_zeros)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	const struct krtld_section *section;
+
+	object_section(object, ".text", SHT_NOBITS, SHF_ALLOC | SHF_EXECINSTR, 16, NULL, 100);
+	section = world_section(world_load_object(world, "it", object), ".text");
+	for (unsigned i = 0; i < 100; i++)
+		cr_expect_eq(section->bytes[i], 0, "byte %u", i);
 }

@@ -66,6 +66,26 @@ Test(users, a_module_used_twice_by_one_other_counts_once)
 	cr_expect_eq(a->users, 0);
 }
 
+Test(users, a_module_of_which_several_symbols_are_used_counts_once)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text", "c3 c3");
+	struct krtld_module *a, *b;
+
+	object_global(object, "one", text, 0);
+	object_global(object, "two_of_a", text, 1);
+	a = world_load_object(world, "a", object);
+	object = object_new();
+	text = object_text(object, ".text", "e8 00 00 00 00 e8 00 00 00 00");
+	object_rela(object, text, 1, R_X86_64_PLT32, object_undefined(object, "one"), -4);
+	object_rela(object, text, 6, R_X86_64_PLT32, object_undefined(object, "two_of_a"), -4);
+	b = world_load_object(world, "b", object);
+	cr_expect_eq(a->users, 1, "%u", a->users);
+	world_unload(world, b);
+	cr_expect_eq(a->users, 0, "%u", a->users);
+}
+
 Test(users, a_held_module_is_not_unloaded)
 {
 	struct world *world = world_new("");
@@ -193,4 +213,17 @@ Test(place, an_address_that_is_not_aligned_is_refused)
 	world->placed = "it";
 	world->places[1] = WORLD_TEXT + 8;
 	world_refuse_object(world, "it", sample_caller("xsmap"), KRTLD_E_FORMAT);
+}
+
+Test(place, a_section_that_would_reach_past_the_last_address_is_refused)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+
+	object_data(object, ".data", "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00");
+	world->placed = "it";
+	world->places[1] = UINT64_MAX - 7;
+	world_refuse_object(world, "it", object, KRTLD_E_FORMAT);
+	world->places[1] = UINT64_MAX - 15;
+	world_load_object(world, "it", object);
 }

@@ -109,6 +109,29 @@ Test(patch, an_undecided_machine_patches_nothing)
 		  "what the relocator left can be verified without a decision");
 }
 
+Test(patch, an_undecided_machine_has_not_even_nothing_to_do)
+{
+	struct text *text = text_new(machine(NULL), 8);
+
+	text_seal(text);
+	text_expect_refusal(text, HOT_E_UNDECIDED);
+}
+
+/* The last site's choice refers to a symbol without an address: known before the first write. */
+Test(patch, one_choice_that_cannot_be_written_among_many_is_found_before_a_write)
+{
+	struct text *text = text_new(machine("smap"), 256);
+
+	for (unsigned i = 0; i < 10; i++)
+		text_site(text, 16 * i, "xsmap", HOT_CALL, 0);
+	text_site(text, 160, "count", HOT_CALL, 0);
+	text->machine->symbols[0] = 0;
+	text_seal(text);
+	text_expect_refusal(text, HOT_E_SYMBOL);
+	text->machine->symbols[0] = TEXT_RUNS + (1ul << 32);
+	text_expect_refusal(text, HOT_E_REACH);
+}
+
 Test(patch, one_bad_site_among_many_leaves_every_byte)
 {
 	for (unsigned bad = 0; bad < 10; bad++) {

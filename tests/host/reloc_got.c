@@ -178,3 +178,22 @@ Test(got, many_slots_are_right)
 		cr_expect_eq(bytes_get(at(module, slot, 8), 8), 0x1000 + i, "slot %u", i);
 	}
 }
+
+/* Code may ask for the GOT's address, and data for offsets from it, without a slot in it. */
+Test(got, without_slots_it_has_an_address_all_the_same)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text", zeros);
+	unsigned data = object_data(object, ".data", zeros);
+	unsigned table = object_undefined(object, "_GLOBAL_OFFSET_TABLE_");
+	const struct krtld_section *t, *d;
+	struct krtld_module *module;
+
+	object_rela(object, text, 0, R_X86_64_GOTPC32, table, 0);
+	object_rela(object, data, 0, R_X86_64_GOTOFF64, object_local(object, "it", data, 3), 0);
+	module = world_load_object(world, "it", object);
+	t = world_section(module, ".text");
+	d = world_section(module, ".data");
+	cr_expect_eq(t->address + (uint64_t)field32(t, 0) + bytes_get(d->bytes, 8), d->address + 3);
+}

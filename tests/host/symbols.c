@@ -389,6 +389,61 @@ Test(name, an_index_that_finds_no_memory_is_refused_and_names_stay)
 	world_expect_empty(world);
 }
 
+/* A function is a better name than a label, and a global than a local. */
+Test(name, of_several_symbols_at_one_address_the_best_is_told)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text", ZEROS);
+	struct krtld_module *module;
+
+	object_local(object, "label", text, 0);
+	object_symbol(object, "function", STB_LOCAL, STT_FUNC, text, 0, 16);
+	object_local(object, "later_label", text, 0);
+	object_symbol(object, "best", STB_GLOBAL, STT_FUNC, text, 8, 4);
+	object_symbol(object, "good", STB_LOCAL, STT_FUNC, text, 8, 4);
+	module = world_load_object(world, "it", object);
+	for (unsigned indexed = 0; indexed < 2; indexed++) {
+		uint64_t at = world_section(module, ".text")->address;
+
+		expect_name(world, at, "function", 0, 16);
+		expect_name(world, at + 7, "function", 7, 16);
+		expect_name(world, at + 8, "best", 0, 4);
+		cr_assert(krtld_index(&world->krtld, module), "an index may be asked for twice");
+	}
+}
+
+Test(name, every_address_of_a_region_is_the_modules)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text", "48 8b 05 00 00 00 00");
+	const struct krtld_region *got;
+	struct krtld_module *module;
+
+	object_text(object, ".text.b", "c3");
+	object_rela(object, text, 3, R_X86_64_GOTPCREL, object_undefined(object, "count"), -4);
+	module = world_load_object(world, "it", object);
+	got = &module->regions[KRTLD_RODATA];
+	expect_name(world, got->address, NULL, 0, 0);
+	expect_name(world, module->regions[KRTLD_TEXT].address + 10, NULL, 0, 0);
+}
+
+Test(name, a_global_wins_over_a_local_of_the_same_name)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	unsigned data = object_data(object, ".data", ZEROS);
+	struct krtld_module *module;
+
+	object_local(object, "it", data, 4);
+	object_local(object, "other", data, 8);
+	object_global(object, "it", data, 12);
+	module = world_load_object(world, "it", object);
+	cr_expect_eq(world_symbol(module, "it"), world_section(module, ".data")->address + 12);
+	cr_expect_eq(world_symbol(module, "other"), world_section(module, ".data")->address + 8);
+}
+
 /* ---- Without hotinlines ---- */
 
 Test(symbols, without_a_machine_a_stub_is_a_function_like_any_other)

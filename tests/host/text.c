@@ -1,10 +1,14 @@
 /* A piece of text with sites; see text.h. */
+#define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <criterion/criterion.h>
 
 #include "tests/host/bytes.h"
 #include "tests/host/text.h"
+
+#define PAGE 4096ul
 
 struct text *text_new(struct hot_machine *machine, uint32_t size)
 {
@@ -48,15 +52,36 @@ void text_expect_unchanged(const struct text *text, const char *what)
 	bytes_expect(what, text->text.bytes, text->before, text->text.size);
 }
 
+/* A copy that cannot be written, and behind whose end nothing can be read. */
+static uint8_t *sealed_copy(const struct hot_text *text, void **mapping, size_t *size)
+{
+	size_t room = (text->size + PAGE - 1) / PAGE * PAGE;
+	uint8_t *pages;
+
+	*size = room + PAGE;
+	pages = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	cr_assert(pages != MAP_FAILED);
+	memcpy(pages + room - text->size, text->bytes, text->size);
+	cr_assert(!mprotect(pages, room + !room, PROT_READ));
+	cr_assert(!mprotect(pages + room, PAGE, PROT_NONE));
+	*mapping = pages;
+	return pages + room - text->size;
+}
+
 struct hot_error text_expect_refusal(const struct text *text, enum hot_reason reason)
 {
+	struct hot_text sealed = text->text;
 	struct hot_error error;
+	void *mapping;
+	size_t size;
 
 	memset(&error, 0xa5, sizeof(error));
-	cr_expect(!do_hotinlines(text->machine, &text->text, 1, &error), "it was not refused");
+	sealed.bytes = sealed_copy(&text->text, &mapping, &size);
+	cr_expect(!do_hotinlines(text->machine, &sealed, 1, &error), "it was not refused");
 	cr_expect_eq(error.reason, reason, "refused because \"%s\", not \"%s\"",
 		     hot_reason_text(error.reason), hot_reason_text(reason));
-	text_expect_unchanged(text, "a refusal has written");
+	bytes_expect("a refusal has written", sealed.bytes, text->before, text->text.size);
+	munmap(mapping, size);
 	return error;
 }
 

@@ -31,7 +31,8 @@ void text_seal(struct text *text);
 /* Fails where one byte of it differs from the copy. */
 void text_expect_unchanged(const struct text *text, const char *what);
 
-/* do_hotinlines() on this text alone must refuse it for that reason, without a byte written. */
+/* do_hotinlines() on this text alone must refuse it for that reason, without a write: what it is
+ * given is a copy in memory that cannot be written. */
 struct hot_error text_expect_refusal(const struct text *text, enum hot_reason reason);
 
 /* … must patch it; then bytes at offset are what text says (see table_bytes()). */

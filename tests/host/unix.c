@@ -151,6 +151,16 @@ Test(unix_module, a_stub_that_is_cut_short_is_refused)
 	world_load(world, "unix", &image);
 }
 
+Test(unix_module, a_stub_that_is_defined_twice_is_refused)
+{
+	struct world *world = booting();
+	struct object *object = sample_unix(world->machine->table, NULL);
+
+	object_symbol(object, "xsmap", STB_GLOBAL, STT_FUNC, 2, 0, 0);
+	world_refuse_object(world, "unix", object, KRTLD_E_STUB);
+	expect_no_addresses(world);
+}
+
 Test(unix_module, a_stub_in_data_is_refused)
 {
 	struct world *world = booting();
