@@ -69,18 +69,18 @@ def _section_bases(machine: Machine, item: Object, problems: list[str]) -> dict[
     return bases
 
 
-def _may_be_prefixed(machine: Machine, site: expect.Site, address: int,
-                     said: dict[int, guest.GuestSite]) -> bool:
-    """Whether the byte before a site may be a prefix of it.
+def _prefix(machine: Machine, site: expect.Site, address: int,
+            said: dict[int, guest.GuestSite]) -> str:
+    """The class of the byte before a site, if that may be a prefix of it.
 
     It may be the last of an address, and so depend on where the module is; or of another site,
     which was not patched yet when krtld looked.
     """
     if site.form == "stub" or site.offset == 0:
-        return False
+        return ""
     byte = next((other.before[-1] for other in said.values()
                  if other.address + len(other.before) == address), None)
-    return (machine.memory(address - 1, 1)[0] if byte is None else byte) in expect.PREFIXES
+    return expect.PREFIXES.get(machine.memory(address - 1, 1)[0] if byte is None else byte, "")
 
 
 def _check_site(site: expect.Site, said: guest.GuestSite, table: Table, report: Report,
@@ -115,8 +115,8 @@ def check_module(machine: Machine, table: Table, item: Object, listing: guest.Li
             report.problems.append(f"{said[address].name}: the object has no such site")
         else:
             live = machine.memory(address, len(said[address].now))
-            prefixed = _may_be_prefixed(machine, should[address], address, said)
-            site = replace(should[address], prefixed=prefixed)
+            prefix = _prefix(machine, should[address], address, said)
+            site = replace(should[address], prefix=prefix)
             report.problems += _check_site(site, said[address], table, report, symbols, live)
     counts = listing.counts.get(item.name)
     if counts != (len(item.sites), item.plain):

@@ -11,8 +11,10 @@ from typing import Any
 
 BRANCH = 5  # bytes of a direct call or jmp
 CALL, JMP, RET = 0xE8, 0xE9, 0xC3
-PREFIXES = frozenset([0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, 0xF2, 0xF3,
-                      *range(0x40, 0x50)])
+PREFIXES: dict[int, str] = {
+    **dict.fromkeys((0x26, 0x2E, 0x36, 0x3E), "segment"), **dict.fromkeys((0x64, 0x65), "fs-gs"),
+    0x66: "operand", 0x67: "address", **dict.fromkeys((0xF2, 0xF3), "repeat"),
+    **dict.fromkeys(range(0x40, 0x50), "rex")}
 
 # Intel SDM vol. 2B, NOP: the recommended encodings.
 NOPS = [b"", b"\x90", b"\x66\x90", b"\x0f\x1f\x00", b"\x0f\x1f\x40\x00", b"\x0f\x1f\x44\x00\x00",
@@ -50,6 +52,7 @@ class Alternative:
     code: bytes
     fixups: tuple[tuple[int, str, int], ...]  # offset, symbol, addend
     tail: bool
+    behind: frozenset[str] = frozenset()  # classes of prefixes that change nothing
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Site:
     form: str
     hotinline: str
     width: int
-    prefixed: bool = False  # check.py finds out: the object does not tell
+    prefix: str = ""  # class of the byte before; check.py finds out: the object does not tell
 
 
 def fixed(alternative: Alternative, code: bytes, skip: int, at: int,
@@ -82,12 +85,6 @@ def fixed(alternative: Alternative, code: bytes, skip: int, at: int,
         value = symbols[symbol] + addend - (at + field)
         data[field:field + 4] = value.to_bytes(4, "little", signed=True)
     return bytes(data)
-
-
-def absorbs_prefix(code: bytes) -> bool:
-    """Whether code means the same behind any byte that may be a prefix."""
-    return code[:1] in (b"\xe8", b"\xe9") or code[:2] in (b"\x0f\x1f", b"\x66\x90") or \
-        code[:3] == b"\x66\x0f\x1f"
 
 
 def before(site: Site, hotinline: Hotinline, at: int, symbols: dict[str, int]) -> bytes:
@@ -127,7 +124,7 @@ def now(site: Site, hotinline: Hotinline, choice: int, at: int,
     if room < 0:
         return before(site, hotinline, at, symbols)
     skip = 0
-    if site.prefixed and not absorbs_prefix(alternative.code):
+    if site.prefix and site.prefix not in alternative.behind:
         if room < 2:
             return before(site, hotinline, at, symbols)
         skip = room

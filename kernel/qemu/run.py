@@ -15,6 +15,7 @@ import sys
 import termios
 import time
 import tty
+from typing import NoReturn
 
 import check
 import guest
@@ -33,9 +34,17 @@ def progress(text: str) -> None:
     print(show.colour(f"… {text}", show.DIM), flush=True)
 
 
+class Parser(argparse.ArgumentParser):
+    """Wrong use is 64, as everywhere in this tree (sysexits.h)."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(64, f"{self.prog}: {message}\n")
+
+
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--cpu", help="a CPU model of QEMU, such as Nehalem or max,-smap")
     parser.add_argument("--args", default="", help="boot arguments, such as disable_smap=1")
     parser.add_argument("--smp", default="1", help="number of CPUs (1)")
@@ -54,7 +63,9 @@ def load_modules(machine: Machine) -> list[str]:
         failed = []
         for name in left:
             said = machine.command(f"modload {name}")
-            if name not in guest.loaded_modules(machine):
+            if name in guest.loaded_modules(machine):
+                print(said.strip())
+            else:
                 failed.append((name, said.strip()))
         if len(failed) == len(left):
             complaints = [f"modload {name}: {said}" for name, said in failed]

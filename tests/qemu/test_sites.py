@@ -106,19 +106,6 @@ def test_peers_16_a_site_of_a_module_may_cross_a_page() -> None:
     assert sum(":crosspage_" in site.name for site in report.sites) == 4
 
 
-def test_peers_21_what_cpuid_says_later_changes_nothing() -> None:
-    """The features were read once; what is loaded after CPUID changed gets the old answers."""
-    with booted() as machine:
-        machine.boot()
-        load(machine, ["counters"])
-        said = machine.command("features")
-        load(machine, ["osxsave"])  # sets CR4.OSXSAVE, and with it CPUID 1 ecx[27]
-        assert machine.command("features") == said
-        load(machine, ["clock", "ring"])
-        report = check.check(machine, read_table())
-    assert report.problems == []
-
-
 @pytest.mark.parametrize("cpu", ["max", "Nehalem"])
 def test_peers_22_text_is_relocated_and_patched_as_the_host_tool_does_it(cpu: str,
                                                                        tmp_path: Path) -> None:
