@@ -1,0 +1,68 @@
+"""Behind which prefixes does code mean the same?
+
+The byte before a site may be a prefix of the call that stood there, or the end of the instruction
+before; nobody can tell (compilers emit 2e e8). Only the first instruction of the code is concerned:
+it is decoded once as it is and once behind each prefix of a class, and compared.
+"""
+
+from __future__ import annotations
+
+import re
+
+import capstone  # type: ignore[import]
+
+from . import instructions
+from .model import CALL_SIZE, Alternative
+
+# Bit c of an alternative's `behind`: class c of enum hot_arch_prefix (alternatives/arch.h).
+CLASSES = {"segment": 1, "fs-gs": 2, "operand": 3, "address": 4, "repeat": 5, "rex": 6}
+ALL = 0xFF
+
+# 66, f2 and f3 are left out: before most opcodes they are reserved, or select another instruction
+# (Intel SDM vol. 2A, 2.1.1).
+_BYTES = {
+    "segment": (0x26, 0x2E, 0x36, 0x3E),
+    "fs-gs": (0x64, 0x65),
+    "address": (0x67,),
+    "rex": tuple(range(0x40, 0x50)),
+}
+_VECTOR = (0x62, 0x8F, 0xC4, 0xC5)  # EVEX, XOP, VEX: undefined behind REX (SDM vol. 2A, 2.3.2)
+_CALL_OR_JMP = (0xE8, 0xE9)
+
+_DECODER = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+
+
+def _meaning(code: bytes) -> tuple[int, str, str] | None:
+    """Size, mnemonic and operands of the first instruction. An override of cs, ds, es or ss does
+    nothing in 64-bit mode (SDM vol. 1, 3.3.7.1), so it is left out."""
+    for instruction in _DECODER.disasm(code, 0, 1):
+        operands = re.sub(r"\b[cdes]s:", "", instruction.op_str)
+        return instruction.size, instruction.mnemonic, operands
+    return None
+
+
+def behind(alternative: Alternative) -> int:
+    """The classes, as a mask."""
+    first = next((made for made in alternative.instructions if made.mnemonic), None)
+    if first is None:
+        return 0
+    code = alternative.code[first.offset : first.offset + first.size]
+    # A NOP of one byte is none behind 41: that is xchg r8d, eax.
+    if first.nop >= 2 or (code[0] in _CALL_OR_JMP and len(code) == CALL_SIZE):
+        return ALL
+    plain = _meaning(code)
+    if plain is None or plain[0] != len(code) or first.mnemonic in instructions.NEWER:
+        return 0
+    wanted = (len(code) + 1, *plain[1:])
+    mask = 0
+    for name, prefixes in _BYTES.items():
+        if name == "rex" and code[0] in _VECTOR:
+            continue
+        if all(_meaning(bytes([prefix]) + code) == wanted for prefix in prefixes):
+            mask |= 1 << CLASSES[name]
+    return mask
+
+
+def names(mask: int) -> list[str]:
+    """The classes of a mask, for hotinline.json."""
+    return [name for name, number in CLASSES.items() if mask >> number & 1]
