@@ -12,6 +12,16 @@
 #define HOT_ARCH_RETURN   1 /* bytes of a return */
 #define HOT_ARCH_ABSORBER 2 /* bytes of the shortest NOP that means the same behind any prefix */
 
+/* Classes of prefixes on amd64. dsl/compiler/prefixes.py numbers them alike. */
+enum hot_arch_prefix {
+	HOT_ARCH_SEGMENT = 1, /* 26 2e 36 3e: ignored in 64-bit mode, or a hint */
+	HOT_ARCH_FS_GS,       /* 64 65 */
+	HOT_ARCH_OPERAND,     /* 66 */
+	HOT_ARCH_ADDRESS,     /* 67 */
+	HOT_ARCH_REPEAT,      /* f2 f3 */
+	HOT_ARCH_REX,         /* 40 .. 4f */
+};
+
 /*
  * Whether the 32-bit field at that offset of an executable section is the operand of a direct call
  * or jmp. width: the hotinline's size. If so *site gets offset (from the section's start), form
@@ -35,9 +45,6 @@ void hot_arch_tail(uint8_t *bytes);
 
 /* Writes HOT_ARCH_RETURN bytes, and returns their number. */
 unsigned hot_arch_return(uint8_t *bytes);
-
-/* Whether code means the same behind any byte that hot_arch_prove() takes for a prefix. */
-bool hot_arch_absorbs_prefix(const uint8_t *code, unsigned size);
 
 /* Stores symbol + addend - address (S + A - P, psABI 4.4) in a 32-bit field. False: too far. */
 bool hot_arch_fixup(uint8_t *field, uint64_t address, uint64_t symbol, int32_t addend)

@@ -41,9 +41,10 @@
  *	otherwise   what does not fit leaves the call or jump on the stub, which was chosen for too
  *
  * The byte before a call may be a prefix of it (compilers emit 2e e8) or the end of another
- * instruction; nobody can tell. Behind a byte that may be a prefix the padding goes first: a NOP of
- * two bytes or more, or a branch, is the same with any prefix as without. Where there is no room
- * for that NOP the site stays a call.
+ * instruction; nobody can tell. So what is written behind such a byte must mean the same with that
+ * prefix and without. Of each alternative hotc says behind which prefixes it does. Behind another
+ * one the padding goes first, because a NOP of two bytes or more is the same with any prefix; where
+ * there is no room for that NOP the site stays a call.
  *
  * The machine is read once. hot_decide() takes the features through the caller's CPUID, chooses
  * for every hotinline, and seals both in a hot_machine; each module loaded later gets the same
@@ -114,8 +115,8 @@ struct hot_alternative {
 	uint32_t fixups;    /* index of its first fix-up */
 	uint8_t size;       /* bytes of code, at most the hotinline's size */
 	uint8_t nfixups;
-	bool
-	    tail; /* the last 5 bytes are `call f`, e8 and a fix-up: `jmp f` at its end serves too */
+	uint8_t behind; /* bit c: means the same behind a prefix of class c (HOT_PREFIXED) */
+	bool tail;      /* the last 5 bytes are `call f`, e8 and a fix-up */
 };
 
 struct hotinline {
@@ -207,8 +208,9 @@ enum hot_form {
 	HOT_STUB, /* the stub's own body: the site's size and one byte for `ret` */
 };
 
-#define HOT_WIDE     0x1 /* the mark proves that the site has its hotinline's size */
-#define HOT_PREFIXED 0x2 /* the byte before it may be a prefix */
+#define HOT_WIDE         0x1 /* the mark proves that the site has its hotinline's size */
+#define HOT_PREFIXED     0xe /* if not 0: the byte before it may be a prefix, of this class (arch.h) */
+#define HOT_PREFIX_SHIFT 1
 
 struct hot_site {
 	uint32_t offset;    /* bytes from the start of its hot_text */

@@ -86,11 +86,11 @@ static int fit(const struct rendering *r, const struct hot_site *site)
 	const struct hot_alternative *a = r->alternative;
 	bool returns = site->form != HOT_CALL && !a->tail;
 	unsigned size = a->size + (returns ? HOT_ARCH_RETURN : 0u);
+	unsigned prefix = (site->flags & HOT_PREFIXED) >> HOT_PREFIX_SHIFT;
 
 	if (size > r->room)
 		return -1;
-	if (!(site->flags & HOT_PREFIXED) ||
-	    hot_arch_absorbs_prefix(r->machine->table->code + a->code, a->size))
+	if (!prefix || a->behind >> prefix & 1)
 		return 0;
 	return r->room - size >= HOT_ARCH_ABSORBER ? (int)(r->room - size) : -1;
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from . import helpers, logic, nops, signature
+from . import helpers, logic, nops, prefixes, signature
 from .model import CALL_SIZE, Alternative, Declarations, Feature, Hotinline, Value
 from .table import ALWAYS, Row, Table
 
@@ -210,6 +210,7 @@ class Emitter:
             "fixups": row.fixups if alternative.fixups else 0,
             "size": len(alternative.code),
             "nfixups": len(alternative.fixups),
+            "behind": f"0x{prefixes.behind(alternative):02x}",
             "tail": alternative.tail,
         }
 
@@ -304,6 +305,7 @@ class Emitter:
             "text": alternative.text,
             "code": alternative.code.hex(),
             "tail": alternative.tail,
+            "behind": prefixes.names(prefixes.behind(alternative)),
             "fixups": [
                 {"offset": f.offset, "symbol": f.symbol, "addend": f.addend}
                 for f in alternative.fixups

@@ -169,13 +169,14 @@ Test(arch, a_fixup_is_symbol_plus_addend_minus_place)
 	}
 }
 
-/* PEERS 30: the bytes that may be a prefix of the branch, and all others. */
-static bool is_prefix(unsigned byte)
+/* PEERS 30: the class of each byte that may be a prefix of the branch, 0 of all others. */
+static unsigned class_of(unsigned byte)
 {
-	static const uint8_t legacy[] = {0x26, 0x2e, 0x36, 0x3e, 0x64,
-					 0x65, 0x66, 0x67, 0xf2, 0xf3};
+	static const uint8_t classes[256] = {
+	    [0x26] = 1, [0x2e] = 1, [0x36] = 1, [0x3e] = 1, [0x64] = 2,         [0x65] = 2,
+	    [0x66] = 3, [0x67] = 4, [0xf2] = 5, [0xf3] = 5, [0x40 ... 0x4f] = 6};
 
-	return byte >> 4 == 4 || memchr(legacy, (int)byte, sizeof(legacy));
+	return classes[byte];
 }
 
 Test(prove, each_byte_before_the_opcode_is_a_prefix_or_none)
@@ -185,7 +186,8 @@ Test(prove, each_byte_before_the_opcode_is_a_prefix_or_none)
 		struct hot_site site = {0};
 
 		cr_assert(hot_arch_prove(section, 6, 2, 5, &site), "behind %02x", byte);
-		cr_expect_eq(!!(site.flags & HOT_PREFIXED), is_prefix(byte), "behind %02x", byte);
+		cr_expect_eq((site.flags & HOT_PREFIXED) >> HOT_PREFIX_SHIFT, class_of(byte),
+			     "behind %02x", byte);
 		cr_expect_eq(site.offset, 1, "the prefix is no part of the site: %02x", byte);
 	}
 }
@@ -280,47 +282,4 @@ Test(prove, a_hotinline_of_5_bytes_is_never_wide)
 {
 	cr_expect_eq(wide(5, 5, 100, 0xe8).flags & ~HOT_WIDE, 0);
 	cr_expect_eq(wide(5, 0, 6, 0xe8).flags & ~HOT_WIDE, 0);
-}
-
-Test(prefix, code_that_absorbs_a_prefix_begins_with_a_long_nop_or_a_branch)
-{
-	static const struct {
-		const char *code;
-		bool absorbs;
-	} rows[] = {
-	    {"66 90", true},
-	    {"0f 1f 00", true},
-	    {"0f 1f 40 00", true},
-	    {"0f 1f 44 00 00", true},
-	    {"66 0f 1f 44 00 00", true},
-	    {"0f 1f 80 00 00 00 00", true},
-	    {"0f 1f 84 00 00 00 00 00", true},
-	    {"66 0f 1f 84 00 00 00 00 00", true},
-	    {"66 90 0f 01 ca", true},
-	    {"e8 00 00 00 00", true},
-	    {"e9 00 00 00 00", true},
-	    {"", false},
-	    {"90", false}, /* 41 90 is xchg r8d, eax; f3 90 is pause */
-	    {"90 90", false},
-	    {"0f 01 ca", false}, /* 66 0f 01 ca is another instruction */
-	    {"0f 01 cb", false},
-	    {"f3 48 0f b8 c7", false},
-	    {"0f ae f8", false}, /* sfence; 66 0f ae f8 is pcommit */
-	    {"66 0f ae 37", false},
-	    {"66 0f 1e fa", false},
-	    {"0f 31", false},
-	    {"0f", false},
-	    {"66", false},
-	    {"66 0f", false},
-	    {"66 89 f8", false},
-	    {"b8 2a 00 00 00", false},
-	};
-	uint8_t code[16];
-
-	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		unsigned size = (unsigned)bytes_hex(rows[i].code, code, sizeof(code));
-
-		cr_expect_eq(hot_arch_absorbs_prefix(code, size), rows[i].absorbs, "\"%s\"",
-			     rows[i].code);
-	}
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <criterion/criterion.h>
 
+#include "alternatives/arch.h"
 #include "tests/host/bytes.h"
 #include "tests/host/world.h"
 
@@ -148,11 +149,11 @@ Test(forms, a_site_may_be_at_the_start_and_at_the_end_of_its_section)
 Test(forms, a_byte_that_may_be_a_prefix_is_marked)
 {
 	expect_site(&(struct reference){"2e e8 00 00 00 00 c3", 2, R_X86_64_PC32, -4}, "count",
-		    HOT_CALL, HOT_PREFIXED);
+		    HOT_CALL, HOT_ARCH_SEGMENT << HOT_PREFIX_SHIFT);
 	expect_site(&(struct reference){"67 e9 00 00 00 00", 2, R_X86_64_PLT32, -4}, "count",
-		    HOT_JMP, HOT_PREFIXED);
+		    HOT_JMP, HOT_ARCH_ADDRESS << HOT_PREFIX_SHIFT);
 	expect_site(&(struct reference){"48 e8 00 00 00 00 c3", 2, R_X86_64_PC32, -4}, "count",
-		    HOT_CALL, HOT_PREFIXED);
+		    HOT_CALL, HOT_ARCH_REX << HOT_PREFIX_SHIFT);
 	expect_site(&(struct reference){"90 e8 00 00 00 00 c3", 2, R_X86_64_PC32, -4}, "count",
 		    HOT_CALL, 0);
 }
@@ -164,7 +165,7 @@ Test(forms, a_marked_call_of_a_wide_hotinline_is_wide)
 	expect_site(&(struct reference){"e9 00 00 00 00 36 90", 1, R_X86_64_PLT32, -4}, "wfull",
 		    HOT_JMP, HOT_WIDE);
 	expect_site(&(struct reference){"2e e8 00 00 00 00 36 66 90", 2, R_X86_64_PC32, -4},
-		    "wclean", HOT_CALL, HOT_WIDE | HOT_PREFIXED);
+		    "wclean", HOT_CALL, HOT_WIDE | HOT_ARCH_SEGMENT << HOT_PREFIX_SHIFT);
 }
 
 Test(forms, a_call_of_a_wide_hotinline_without_its_mark_is_narrow)

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <criterion/criterion.h>
 
+#include "alternatives/arch.h"
 #include "tests/host/bytes.h"
 #include "tests/host/table.h"
 
@@ -207,6 +208,17 @@ Test(prefixed, code_that_begins_with_a_long_nop_or_a_branch_stays_in_front)
 	       {"count", "", CALL, P, "e8 @count_soft-4"},
 	       {"count", "", JMP, P, "e9 @count_soft-4"},
 	       {"wpair", "", CALL, W | P, "e8 @pair_soft-4 0f 1f 80 00 00 00 00"});
+}
+
+/* hotc says of each alternative behind which classes of prefixes it means the same. */
+Test(prefixed, code_stays_in_front_behind_a_prefix_that_does_not_change_it)
+{
+	enum { REX = HOT_ARCH_REX << HOT_PREFIX_SHIFT, FS = HOT_ARCH_FS_GS << HOT_PREFIX_SHIFT };
+
+	EXPECT(HOT_NOW, {"rexed", "up", CALL, REX, "0f 01 ca 66 90"},
+	       {"rexed", "up", JMP, REX, "0f 01 ca c3 90"},
+	       {"rexed", "up", CALL, FS, "66 90 0f 01 ca"},
+	       {"rexed", "up", JMP, FS, "e9 @rexed-4"});
 }
 
 Test(prefixed, without_room_for_a_nop_of_two_bytes_the_branch_stays)

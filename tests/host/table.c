@@ -3,6 +3,7 @@
 #include <string.h>
 #include <criterion/criterion.h>
 
+#include "alternatives/arch.h"
 #include "tests/host/bytes.h"
 #include "tests/host/table.h"
 
@@ -148,6 +149,20 @@ static uint32_t add_fixup(void *ctx, size_t offset, const char *name, int64_t ad
 	return 0;
 }
 
+/* What hotc would say of code that begins with a NOP of two bytes or more, or with a branch: that it
+ * is the same behind any prefix. Of other code these tables claim nothing, but for `rexed`. */
+static uint8_t same_behind(const uint8_t *code, unsigned size)
+{
+	if (size >= 5 && (code[0] == 0xe8 || code[0] == 0xe9))
+		return 0xff;
+	if (size >= 3 && code[0] == 0x66 && code[1] == 0x0f)
+		code++;
+	return size >= 2 && ((code[0] == 0x66 && code[1] == 0x90) ||
+			     (code[0] == 0x0f && code[1] == 0x1f))
+		   ? 0xff
+		   : 0;
+}
+
 void table_alternative(struct table *table, const char *condition, const char *code, bool tail)
 {
 	struct hotinline *hotinline = &table->hotinlines[table->t.nhotinlines - 1];
@@ -162,6 +177,7 @@ void table_alternative(struct table *table, const char *condition, const char *c
 	alternative->fixups = (uint32_t)table->nfixups;
 	alternative->tail = tail;
 	alternative->size = (uint8_t)bytes_parse(code, add_fixup, table, bytes, HOT_SITE_MAX);
+	alternative->behind = same_behind(bytes, alternative->size);
 	alternative->nfixups = (uint8_t)(table->nfixups - alternative->fixups);
 	table->ncode += alternative->size;
 }
@@ -193,6 +209,10 @@ static void add_narrow(struct table *t)
 	table_alternative(t, NULL, "0f 1f 44 00 00", false);
 	table_hotinline(t, "lead", 5);
 	table_alternative(t, "up", "66 90 89 f8", false);
+	table_alternative(t, NULL, "0f 1f 44 00 00", false);
+	table_hotinline(t, "rexed", 5);
+	table_alternative(t, "up", "0f 01 ca", false);
+	t->alternatives[t->nalternatives - 1].behind = 1 << HOT_ARCH_REX;
 	table_alternative(t, NULL, "0f 1f 44 00 00", false);
 	table_hotinline(t, "two", 5);
 	table_alternative(t, "up", "89 f8", false);

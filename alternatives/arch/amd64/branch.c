@@ -53,34 +53,23 @@ void hot_arch_mark(uint8_t *bytes, unsigned n)
 	}
 }
 
-/* Legacy and REX prefixes (SDM vol. 2A, 2.1.1 and 2.2.1), but for LOCK, which no branch takes. */
-static bool may_be_prefix(uint8_t byte)
+/* Legacy and REX prefixes (SDM vol. 2A, 2.1.1 and 2.2.1), but for LOCK, which no branch takes.
+ * 0: the byte is none. */
+static unsigned prefix_class(uint8_t byte)
 {
 	switch (byte) {
 	case 0x26:
 	case 0x2e:
 	case 0x36:
-	case 0x3e:
+	case 0x3e: return HOT_ARCH_SEGMENT;
 	case 0x64:
-	case 0x65:
-	case 0x66:
-	case 0x67:
+	case 0x65: return HOT_ARCH_FS_GS;
+	case 0x66: return HOT_ARCH_OPERAND;
+	case 0x67: return HOT_ARCH_ADDRESS;
 	case 0xf2:
-	case 0xf3: return true;
-	default: return (byte & 0xf0) == 0x40;
+	case 0xf3: return HOT_ARCH_REPEAT;
+	default: return (byte & 0xf0) == 0x40 ? HOT_ARCH_REX : 0;
 	}
-}
-
-/* A NOP of two bytes or more stays a NOP. One of one byte does not: 41 90 is xchg r8d, eax. */
-bool hot_arch_absorbs_prefix(const uint8_t *code, unsigned size)
-{
-	if (size >= HOT_ARCH_BRANCH && (code[0] == CALL_REL32 || code[0] == JMP_REL32))
-		return true;
-	if (size >= 2 && code[0] == 0x66)
-		code++, size--;
-	else if (size == 0 || code[0] != 0x0f)
-		return false;
-	return code[0] == 0x90 || (size >= 3 && code[0] == 0x0f && code[1] == 0x1f);
 }
 
 bool hot_arch_prove(const uint8_t *section, uint64_t size, uint64_t field, unsigned width,
@@ -96,8 +85,8 @@ bool hot_arch_prove(const uint8_t *section, uint64_t size, uint64_t field, unsig
 	site->offset = (uint32_t)start;
 	site->form = section[start] == CALL_REL32 ? HOT_CALL : HOT_JMP;
 	site->flags = 0;
-	if (start > 0 && may_be_prefix(section[start - 1]))
-		site->flags |= HOT_PREFIXED;
+	if (start > 0)
+		site->flags |= (uint8_t)(prefix_class(section[start - 1]) << HOT_PREFIX_SHIFT);
 	if (width > HOT_ARCH_BRANCH + 1 && size - start >= width) {
 		hot_arch_mark(mark, width - HOT_ARCH_BRANCH);
 		if (memcmp(section + start + HOT_ARCH_BRANCH, mark, width - HOT_ARCH_BRANCH) == 0)
