@@ -15,7 +15,7 @@
 struct section {
 	char name[64];
 	uint32_t type, link, info;
-	uint64_t flags, align, size, entry;
+	uint64_t flags, align, size, entsize;
 	uint8_t *bytes;
 };
 
@@ -172,7 +172,7 @@ static struct section symbol_table(struct object *o, struct section *strings)
 	struct section table = {.name = ".symtab", .type = SHT_SYMTAB, .align = 8};
 	unsigned n = 0;
 
-	table.entry = sizeof(Elf64_Sym);
+	table.entsize = sizeof(Elf64_Sym);
 	table.size = o->nsymbols * sizeof(Elf64_Sym);
 	table.bytes = malloc(table.size);
 	for (unsigned locals = 2; locals-- > 0;) {
@@ -194,7 +194,7 @@ static struct section symbol_table(struct object *o, struct section *strings)
 
 static struct section rela_table(const struct object *o, unsigned target)
 {
-	struct section table = {.type = SHT_RELA, .align = 8, .entry = sizeof(Elf64_Rela)};
+	struct section table = {.type = SHT_RELA, .align = 8, .entsize = sizeof(Elf64_Rela)};
 
 	snprintf(table.name, sizeof(table.name), ".rela%.58s", o->sections[target].name);
 	table.info = target;
@@ -256,7 +256,7 @@ static uint64_t lay_out(const struct object *o, Elf64_Shdr *headers, struct sect
 					  .sh_link = s->link,
 					  .sh_info = s->info,
 					  .sh_addralign = s->align,
-					  .sh_entsize = s->entry};
+					  .sh_entsize = s->entsize};
 		if (s->type != SHT_NOBITS)
 			at += headers[i].sh_size;
 	}

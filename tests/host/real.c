@@ -167,6 +167,32 @@ Test(real, assembly_runs_the_chosen_code_in_every_form)
 	call_patch_call(OBJECTS "forms-nasm.o", "", false, expect_asm_calls);
 }
 
+/* PEERS 16: wide sites whose bytes lie in two pages, 1 to 11 in the first. */
+Test(real, a_site_that_crosses_a_page_runs)
+{
+	for (unsigned before = 1; before < 12; before++) {
+		struct world *world = world_that_runs();
+		struct object *object = object_new();
+		uint8_t code[2 * 4096];
+		unsigned text;
+		struct krtld_module *module;
+
+		memset(code, 0x90, sizeof(code));
+		memcpy(code + 4096 - before, "\xe8\0\0\0\0\x36\x66\x0f\x1f\x44\0\0\xc3", 13);
+		text = object_section(object, ".text", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR,
+				      4096, code, sizeof(code));
+		object_global(object, "crossing", text, 4096 - before - 4);
+		object_rela(object, text, 4096 - before + 1, R_X86_64_PLT32,
+			    object_undefined(object, "wpair"), -4);
+		module = world_load_object(world, "it", object);
+		cr_assert_eq(module->sites[0].flags, HOT_WIDE);
+		expect_call(module, "crossing", 5, 104 + 5, "before patching");
+		world_decide(world, "up");
+		expect_sites(world, module);
+		expect_call(module, "crossing", 5, 104 + 5, "after patching");
+	}
+}
+
 /* ---- What is found in them ---- */
 
 /* Branches of a form, and references that are none, in an object. */

@@ -245,6 +245,18 @@ Test(order, unpatched_leaves_every_site_on_its_stub)
 	cr_expect(hot_verify(world->machine, module->texts, module->ntexts, HOT_BEFORE, &error));
 }
 
+Test(order, unpatched_needs_no_decision)
+{
+	struct world *world = booting();
+	struct krtld_module *module;
+	struct hot_error error;
+
+	load_unix(world);
+	world->krtld.unpatched = true;
+	module = world_load_object(world, "it", sample_caller("xsmap"));
+	cr_expect(hot_verify(world->machine, module->texts, module->ntexts, HOT_BEFORE, &error));
+}
+
 /* PEERS 7: a stub's name is unix's. */
 static void refuse_definition(unsigned bind, unsigned shndx_of_text)
 {
