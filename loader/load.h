@@ -14,7 +14,7 @@
 
 #define KRTLD_ALIGN_MAX 0x200000 /* bytes; a large page. More would be a wrong file */
 #define KRTLD_SLOT      8        /* bytes of a GOT slot */
-#define KRTLD_NAME_MAX  4096 /* bytes of a global's name: each is hashed, and tails may be shared */
+#define KRTLD_NAMES     4        /* bytes of names of globals, per byte of the file, at most */
 
 /* What a relocation must know of a symbol besides its value. Nearly always 0: one test. */
 #define KRTLD_IS_STUB   0x1 /* it is the stub of `hotinline`, by name */
@@ -73,6 +73,7 @@ struct krtld_private {
 	const uint8_t *indices; /* SHT_SYMTAB_SHNDX, or NULL */
 	const char *strings;    /* names of symbols */
 	uint32_t strings_size;
+	uint64_t names;             /* bytes of the names of globals, as often as they are used */
 	struct krtld_value *values; /* [nsymbols] */
 	uint64_t got;               /* address of the GOT: what _GLOBAL_OFFSET_TABLE_ stands for */
 	uint64_t slots;             /* address of its first slot */
