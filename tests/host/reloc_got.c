@@ -197,3 +197,33 @@ Test(got, without_slots_it_has_an_address_all_the_same)
 	d = world_section(module, ".data");
 	cr_expect_eq(t->address + (uint64_t)field32(t, 0) + bytes_get(d->bytes, 8), d->address + 3);
 }
+
+/* Two fields of each type, 8 bytes apart, whose addends differ by more than 32 bits hold. */
+Test(got, fields_of_64_bits_take_any_value)
+{
+	static const struct {
+		uint32_t type;
+		bool relative; /* less P */
+	} rows[] = {{R_X86_64_GOTOFF64, false},  {R_X86_64_GOT64, false},
+		    {R_X86_64_GOTPCREL64, true}, {R_X86_64_GOTPC64, true},
+		    {R_X86_64_GOTPLT64, false},  {R_X86_64_PLTOFF64, false}};
+	static const int64_t addends[] = {0x123456789abc, -0x123456789abc, INT64_MIN, INT64_MAX};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (unsigned a = 0; a < 4; a++) {
+			struct world *world = world_new("");
+			struct object *object = object_new();
+			unsigned data = object_data(object, ".data", zeros);
+			unsigned it = object_local(object, "it", data, 24);
+			const uint8_t *bytes;
+			uint64_t apart = rows[i].relative ? 8 : 0;
+
+			object_rela(object, data, 0, rows[i].type, it, 0);
+			object_rela(object, data, 8, rows[i].type, it, addends[a]);
+			bytes =
+			    world_section(world_load_object(world, "it", object), ".data")->bytes;
+			cr_expect_eq(bytes_get(bytes + 8, 8) - bytes_get(bytes, 8),
+				     (uint64_t)addends[a] - apart, "type %u", rows[i].type);
+		}
+	}
+}
