@@ -39,8 +39,8 @@ uint64_t turn_bytes_base(uint64_t x)
 	return __builtin_bswap64(x);
 }
 '''
-# Modules are loaded in the order of their names. Without XSAVE the bit of CR4 is reserved, and QEMU 7.2
-# hangs for good where it should raise #GP.
+# Modules are loaded in the order of their names. Without XSAVE the bit of CR4 is reserved, and QEMU
+# 7.2 hangs for good where it should raise #GP.
 USE_IN_MODULE = '''
 #include "hotinline.h"
 #include "kernel/arch/amd64/amd64.h"
@@ -70,10 +70,12 @@ int _init(void)
 
 @pytest.fixture(scope="module", name="tree")
 def fixture_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sources with one more file of declarations and their uses, built."""
+    """A copy of the tree, as far as it is built, with one more file of declarations and their uses;
+    built again."""
     tree = tmp_path_factory.mktemp("tree") / "hotinline"
-    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns("build", ".git", "generated",
-                                                              "__pycache__"))
+    leave_out = {str(ROOT / ".git"), str(ROOT / "build/tests")}
+    shutil.copytree(ROOT, tree, ignore=lambda folder, names: {
+        name for name in names if f"{folder}/{name}" in leave_out or name.endswith("cache__")})
     (tree / "alternatives/turn.hot").write_text(DECLARATION)
     (tree / "kernel/turn.c").write_text(USE_IN_UNIX)
     (tree / "kernel/modules/turn.c").write_text(USE_IN_MODULE)

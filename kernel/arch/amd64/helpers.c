@@ -1,7 +1,7 @@
 /*
- * What alternatives call where the CPU lacks an instruction. Such a function keeps every register
- * that its hotinline does not give away: the generated header declares it so. Those that cannot be
- * written in C are in copy.asm.
+ * What alternatives call where the CPU lacks an instruction. These are plain C: generated/hotstubs.asm
+ * stands between a site and them, and keeps the registers that a C function may change and a site
+ * does not give away. What takes other registers than the C ABI's is in copy.asm.
  */
 #include "hotinline.h"
 #include "kernel/arch/amd64/amd64.h"
