@@ -31,7 +31,7 @@ TYPES = {
     "void": "void",
 }
 
-_LEAVES = ((0, 0xFFFF), (0x40000000, 0x4000FFFF), (0x80000000, 0x8000FFFF), (0xC0000000, 0xC000FFFF))
+_LEAVES = [(base, base + 0xFFFF) for base in (0, 0x40000000, 0x80000000, 0xC0000000)]
 _CPUID_REGISTERS = ("eax", "ebx", "ecx", "edx")
 _KINDS_AT_MOST_ONE = ("vendor", "hypervisor")
 
@@ -49,7 +49,7 @@ def _first_is_at(place: Place) -> str:
 
 
 class Checker:
-    """Reports into errors. features maps names to the declarations that count: the first of each."""
+    """Reports into errors. features has the declarations that count: the first of each name."""
 
     def __init__(self, declarations: Declarations, errors: Errors) -> None:
         self.declarations = declarations
@@ -345,6 +345,17 @@ class Checker:
                 self.errors.add(word.place, "window-unknown", name=word.text, nearest=hint)
         if window.opens.text == window.closes.text:
             self.errors.add(window.closes.place, "window-same", name=window.closes.text)
+
+    def check_symbols(self) -> None:
+        """Once the code has been read."""
+        symbols: set[str] = set()
+        for hotinline in self.declarations.hotinlines:
+            for alternative in hotinline.alternatives:
+                symbols.update(word.text for i in alternative.instructions for word in i.symbols)
+            if len(symbols) > INDEX_MAX:
+                words = {"what": "symbols", "count": len(symbols), "limit": INDEX_MAX}
+                self.errors.add(hotinline.place, "hotinlines-too-many", **words)
+                return
 
     def _counts(self) -> None:
         count = len(self.declarations.features)

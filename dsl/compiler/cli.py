@@ -7,14 +7,7 @@ import gc
 import sys
 from typing import NoReturn
 
-from . import VERSION, code, emit, output, source, table
-from .check import Checker
-from .encode import Encoder
-from .examine import examine
-from .model import Declarations
-from .objects import check_objects
-from .parse import Parser
-from .reason import Reasoner
+from . import VERSION
 from .report import Errors
 
 REFUSED = 1
@@ -27,43 +20,21 @@ class _Arguments(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
-def _declarations(paths: list[str], errors: Errors) -> Declarations:
-    declarations = Declarations()
-    parser = Parser(errors)
-    for read in source.read_all(paths, errors):
-        declarations.sources.append(read.name)
-        for statement in source.split(read, errors):
-            parser.parse(statement, declarations)
-    return declarations
-
-
-def compile_files(paths: list[str], nasm: str, errors: Errors) -> dict[str, bytes]:
-    """The outputs of these declarations; empty if anything is wrong with them."""
-    declarations = _declarations(paths, errors)
-    checker = Checker(declarations, errors)
-    checker.check()
-    hotinlines = declarations.hotinlines
-    for hotinline in hotinlines:
-        for alternative in hotinline.alternatives:
-            code.vet(alternative, errors)
-    Encoder(nasm, errors).encode(hotinlines)
-    reasoner = Reasoner(checker.features, checker.cyclic, errors)
-    stubs = set(checker.hotinlines)
-    for hotinline in hotinlines:
-        examine(hotinline, stubs, errors)
-        reasoner.check(hotinline)
-    if errors:
-        return {}
-    return emit.Emitter(declarations, table.build(declarations)).outputs()
+# Each command imports what it needs: Capstone and Lark take longer to load than `check` to run.
 
 
 def _compile(arguments: argparse.Namespace, errors: Errors) -> None:
+    from . import output
+    from .compile import compile_files
+
     outputs = compile_files(arguments.files, arguments.nasm, errors)
     if not errors:
         output.write(arguments.out, outputs, errors)
 
 
 def _check(arguments: argparse.Namespace, errors: Errors) -> None:
+    from .objects import check_objects
+
     check_objects(
         arguments.json, arguments.kernel, arguments.modules, set(arguments.external), errors
     )

@@ -104,7 +104,8 @@ def stub(hotinline: Hotinline) -> list[str]:
             break
         if fixup.offset > done:
             lines.append("db " + _bytes(code[done : fixup.offset]))
-        lines.append(f"dd {fixup.symbol} - $ {'-' if fixup.addend < 0 else '+'} {abs(fixup.addend)}")
+        sign = "-" if fixup.addend < 0 else "+"
+        lines.append(f"dd {fixup.symbol} - $ {sign} {abs(fixup.addend)}")
         done = fixup.offset + 4
     end = len(code) - CALL_SIZE if baseline.tail else len(code)
     if end > done:

@@ -1,11 +1,11 @@
 """What alternatives refer to: data, functions in assembly, and functions in C.
 
-A site gives away no more than its declaration says, so what it calls must keep every other register.
-A C function does not, and no attribute makes it: clang's no_caller_saved_registers keeps neither
-arguments (LLVM pull request 112098) nor, without optimisation, the result (LLVM issue 173800). So
-hotstubs.asm defines the symbol as a few instructions that save what C may change and call the body,
-which is the C function under another name. The header gives it that name; its author sees nothing
-of it.
+A site gives away no more than its declaration says, so what it calls must keep every other
+register. A C function does not, and no attribute makes it: clang's no_caller_saved_registers keeps
+neither arguments (LLVM pull request 112098) nor, without optimisation, the result (LLVM issue
+173800). So hotstubs.asm defines the symbol as a few instructions that save what C may change and
+call the body, which is the C function under another name. The header gives it that name; its author
+sees nothing of it.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ class Helper:
         text = f"{self.symbol}: referred to by {', '.join(self.users)}."
         changed = ", ".join(self.changes) or "no register"
         if self.body:
-            text += f" A C function, {self.body} in assembly: hotstubs.asm calls it for them and"
-            text += f" restores every register{' but ' + changed if self.changes else ''}."
+            kept = f"every register but {changed}" if self.changes else "every register"
+            text += f" A C function, {self.body} in assembly. Alternatives reach it through"
+            text += f" hotstubs.asm, which restores {kept}."
         else:
             takes = f" of {self.users[0]}() above" if self.alone else " that its uses above give it"
             text += f" If it is a function, it is one in assembly: it takes the registers{takes},"

@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import capstone  # type: ignore[import]
-
 PREFIXES = frozenset(
     """
     lock rep repe repz repne repnz xacquire xrelease bnd nobnd a16 a32 a64 o16 o32 o64 asp wait
@@ -151,6 +149,8 @@ def canonical(mnemonic: str) -> str:
 @lru_cache(maxsize=None)
 def mnemonics() -> frozenset[str]:
     """Every mnemonic that Capstone or this file knows."""
+    import capstone  # type: ignore[import]  # here: `hotc check` does without it
+
     decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     found = {decoder.insn_name(i) for i in range(1, capstone.x86.X86_INS_ENDING)}
     return frozenset({*filter(None, found), *NEWER, *_ALIASES, *EXITS})

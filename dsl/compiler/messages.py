@@ -212,7 +212,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "choose among fewer",
     ),
     "hotinlines-too-many": (
-        "{count} {what} are declared, and {limit} fit the table",
+        "{count} {what} are named, and {limit} fit the table",
         "split the declarations",
     ),
     # code

@@ -101,7 +101,8 @@ class Reasoner:
             return
         truth, left, allowed = self.truth(variables)
         for number, alternative in enumerate(hotinline.alternatives, 1):
-            holds = truth.table(alternative.condition.tree) if alternative.condition else truth.every
+            condition = alternative.condition
+            holds = truth.table(condition.tree) if condition else truth.every
             if not left & holds:
                 self._never(alternative, truth, holds)
                 return  # what follows is judged once this is right

@@ -1,5 +1,5 @@
-"""Refusals of code: what may not stand in a caller, and what NASM does not know. Each with its twin,
-as in cases.py."""
+"""Refusals of code: what may not stand in a caller, and what NASM does not know. Each with its
+twin, as in cases.py."""
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ TEXT = [
     ),
     Case("a number is no instruction", "code-mnemonic", _f("«1 + 2"), _f("mov rax, 1 + 2")),
     Case("a bracket is no instruction", "code-mnemonic", _f("«[bits 16]"), _f("mov rax, [rdi]")),
+    Case("a macro is no instruction", "code-character", _f("«%define a b"), _f("nop")),
+    Case("nothing continues a line", "code-character", _f("nop «\\"), _f("nop")),
+    Case("here is no place", "code-character", _f("jmp «$"), _f("{ .here: jmp .here }")),
     Case("data is no instruction", "code-directive", _f("«db 0x90"), _f("nop")),
     Case("repetition is no instruction", "code-directive", _f("«times 3 nop"), _f("nop3")),
     Case("a section is no instruction", "code-directive", _f("«section .data"), _f("nop")),
     Case("a file is no instruction", "code-directive", _f("«incbin a"), _f("nop")),
     Case("a directive is none behind a prefix", "code-directive", _f("lock «dq 1"), _f("nop")),
-    Case("a directive is no operand", "code-directive", _f("mov rax, «seg rdi"), _f("mov rax, rdi")),
+    Case("a directive is no operand", "code-directive", _f("mov rax, «seg rdi"),
+         _f("mov rax, rdi")),
     Case(
         "labels are local",
         "code-label",
@@ -46,7 +50,7 @@ TEXT = [
     ),
     Case("a symbol is no keyword of C", "code-symbol", _f("call «for"), _f("call fore")),
     Case("a NOP has 1 byte or more", "code-nop", _f("«nop0"), _f("nop1")),
-    Case("a NOP has 64 bytes or fewer", "code-nop", _f("«nop65", "size 64"), _f("nop64", "size 64")),
+    Case("a NOP has 64 bytes at most", "code-nop", _f("«nop65", "size 64"), _f("nop64", "size 64")),
 ]
 
 NASM = [
@@ -107,7 +111,7 @@ EXITS = [
 ] + [
     Case("enter makes a frame", "code-exit", _f("«enter 8, 0"), _f("nop")),
     Case("leave takes a frame", "code-exit", _f("«leave"), _f("nop")),
-    Case("ret in the middle leaves too", "code-exit", _f("{ nop; «ret; nop }"), _f("{ nop; nop }")),
+    Case("ret in the middle leaves", "code-exit", _f("{ nop; «ret; nop }"), _f("{ nop; nop }")),
     Case("rep ret is ret", "code-exit", _f("«rep ret"), _f("rep movsb", "clobbers rdi, rsi, rcx")),
 ]  # fmt: skip
 
@@ -206,8 +210,8 @@ STACK = [
          _f("{ push rdi; pop rax }")),
     Case("what is pushed is popped before a last call", "code-stack-unbalanced",
          _f("{ push rdi; «call g }", "size 8"), _f("{ push rdi; pop rax; call g }", "size 8")),
-    Case("flags are pushed and popped", "code-stack-unbalanced", _f("{ pushfq; pop rax; «pushfq }"),
-         _f("{ pushfq; pop rax; cli }")),
+    Case("flags are pushed and popped", "code-stack-unbalanced",
+         _f("{ pushfq; pop rax; «pushfq }"), _f("{ pushfq; pop rax; cli }")),
     Case("what is pushed is popped on every path", "code-stack-unbalanced",
          _f("{ jz .a; «push rdi; .a: }"), _f("{ jz .a; push rdi; pop rax; .a: }")),
     Case("paths meet at one depth", "code-stack-paths",
@@ -224,8 +228,8 @@ WRITES = [
          _f("mov ah, bh"), "rbx"),
     Case("a parameter is not given away by itself", "code-writes", _f("«inc rdi"),
          _f("inc rdi", "clobbers rdi")),
-    Case("implicit results count", "code-writes", _f("«cpuid"), _f("cpuid", "clobbers rbx, rcx, rdx"),
-         "rbx, rcx, rdx"),
+    Case("implicit results count", "code-writes", _f("«cpuid"),
+         _f("cpuid", "clobbers rbx, rcx, rdx"), "rbx, rcx, rdx"),
     Case("string instructions move their pointers", "code-writes",
          _f("«rep movsb", "clobbers rdi, rcx"), _f("rep movsb", "clobbers rdi, rcx, rsi"), "rsi"),
     Case("cmpxchg answers in rax", "code-writes",

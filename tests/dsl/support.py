@@ -20,7 +20,8 @@ MARK = "«"  # in a test's text: an error is expected where it stands
 
 sys.path.insert(0, str(DSL))
 
-from compiler.cli import compile_files, main  # noqa: E402
+from compiler.cli import main  # noqa: E402
+from compiler.compile import compile_files  # noqa: E402
 from compiler.report import Error, Errors, Place  # noqa: E402
 
 C_FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wshadow"]
@@ -103,7 +104,8 @@ def program(*words: str | Path, **options: object) -> subprocess.CompletedProces
     """Runs the program as people do."""
     settings: dict[str, object] = {"capture_output": True, "text": True, "encoding": "utf-8"}
     settings.update(options)
-    return subprocess.run([str(HOTC), *map(str, words)], **settings)  # type: ignore[call-overload,no-any-return]
+    command = [str(HOTC), *map(str, words)]
+    return subprocess.run(command, **settings)  # type: ignore[call-overload,no-any-return]
 
 
 def run(*words: str | Path, **options: object) -> str:

@@ -324,3 +324,15 @@ def test_hotc_works_from_anywhere_and_from_a_copy(good: Path, tmp_path: Path) ->
     done = subprocess.run([link, "compile", "--out", "out", "good.hot"], cwd=tmp_path)
     assert done.returncode == 0
     assert (tmp_path / "out" / "hotinline.h").exists()
+
+
+def test_the_tables_numbers_have_16_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """hotinlines-too-many, with a smaller limit: 65,535 of them would take long."""
+    monkeypatch.setattr("compiler.check.INDEX_MAX", 3)
+    text = "".join(f"hotinline f{i}: call g{i}\n" for i in range(3))
+    assert not compile_text(tmp_path, text).errors
+    outcome = compile_text(tmp_path, text + "hotinline f: nop5\n")
+    assert outcome.idents == ["hotinlines-too-many"] and "4 hotinlines" in outcome.text()
+    outcome = compile_text(tmp_path, text.replace("call g2", "{ lea rax, [rel g2]; call g3 }")
+                           .replace("f2:", "f2 clobbers rax size 12:"))
+    assert outcome.idents == ["hotinlines-too-many"] and "4 symbols" in outcome.text()

@@ -96,7 +96,8 @@ def test_a_call_is_a_site_and_a_wide_one_bears_its_mark(registers: Path, tmp_pat
     source = tmp_path / "c.c"
     source.write_text('#include "hotinline.h"\nvoid f(void);\nvoid f(void)\n{\n\ttrash();\n}\n')
     for compiler in COMPILERS:
-        run(compiler, *C_FLAGS, *KERNEL_FLAGS, "-O2", f"-I{registers}", "-c", source, "-o", tmp_path / "c.o")
+        flags = [*C_FLAGS, *KERNEL_FLAGS, "-O2", f"-I{registers}", "-c"]
+        run(compiler, *flags, source, "-o", tmp_path / "c.o")
         text = run("objdump", "-dr", "--insn-width=16", tmp_path / "c.o")
         site = re.search(r"e8 00 00 00 00 .*\n\s+\w+: R_X86_64_PLT32\strash-0x4((?:\n.*)*)", text)
         assert site, text
@@ -140,9 +141,7 @@ def test_the_trees_header_compiles_cleanly(
     tree: Tree, tmp_path: Path, compiler: str, level: str, flags: list[str]
 ) -> None:
     source = tmp_path / "all.c"
-    calls = "".join(
-        f"\t(void){h['name']};\n" for h in tree.json["hotinlines"]
-    )
+    calls = "".join(f"\t(void){h['name']};\n" for h in tree.json["hotinlines"])
     source.write_text(f'#include "hotinline.h"\nvoid f(void);\nvoid f(void)\n{{\n{calls}}}\n')
     common = [*C_FLAGS, "-pedantic", level, f"-I{tree.folder}", "-c"]
     run(compiler, *common, *flags, source, "-o", tmp_path / "all.o")
@@ -155,7 +154,8 @@ def test_the_header_serves_cxx(registers: Path, tmp_path: Path, compiler: str) -
         pytest.skip(f"{compiler} is not installed")
     source = tmp_path / "cxx.cc"
     source.write_text(
-        '#include "hotinline.h"\nint main() { return add_abi(1, 2) + add_high(1, 2) == 6 ? 0 : 1; }\n'
+        '#include "hotinline.h"\n'
+        "int main() { return add_abi(1, 2) + add_high(1, 2) == 6 ? 0 : 1; }\n"
     )
     flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-O1", f"-I{registers}", "-no-pie"]
     helper = tmp_path / "helper.o"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cases import LANGUAGE, Case
+from cases import Case
 from cases_code import CODE
+from cases_model import LANGUAGE
 from compiler.report import Place
 from support import compile_text, marks, places
 

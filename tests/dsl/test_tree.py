@@ -128,7 +128,7 @@ def _disassemble(code: bytes, address: int) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """An instruction without what NASM may leave out: sizes, and operands of string instructions."""
+    """An instruction without what NASM may leave out: sizes, operands of string instructions."""
     text = re.sub(r"\b(byte|word|dword|qword)\b( ptr)?", "", text)
     text = re.sub(r"\b(rep\w* \w+).*", r"\1", text)
     return re.sub(r"\s+", " ", text).replace("[ ", "[").strip()

@@ -1,6 +1,6 @@
 /*
- * Runs values.c, or (with an argument) the probe of one function: prints which registers it changed.
- * For test_header.py.
+ * Runs values.c, or (with an argument) the probe of one function, and prints which registers it
+ * changed. For test_header.py.
  */
 #include <inttypes.h>
 #include <stdint.h>

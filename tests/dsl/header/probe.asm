@@ -14,8 +14,8 @@ other_helper:
 	ret
 
 ; void probe(void (*function)(void), uint64_t registers[16]);
-; Loads rax rcx rdx rbx - rbp rsi rdi r8 … r15 (in the order of their encoding, rsp left out), calls,
-; and stores them all again.
+; Loads rax rcx rdx rbx - rbp rsi rdi r8 … r15 (in the order of their encoding, rsp left out),
+; calls, and stores them all again.
 	global probe:function
 probe:
 	push	rbx

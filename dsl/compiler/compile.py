@@ -1,0 +1,43 @@
+"""The steps of a compilation, in their order."""
+
+from __future__ import annotations
+
+from . import code, emit, source, table
+from .check import Checker
+from .encode import Encoder
+from .examine import examine
+from .model import Declarations
+from .parse import Parser
+from .reason import Reasoner
+from .report import Errors
+
+
+def _declarations(paths: list[str], errors: Errors) -> Declarations:
+    declarations = Declarations()
+    parser = Parser(errors)
+    for read in source.read_all(paths, errors):
+        declarations.sources.append(read.name)
+        for statement in source.split(read, errors):
+            parser.parse(statement, declarations)
+    return declarations
+
+
+def compile_files(paths: list[str], nasm: str, errors: Errors) -> dict[str, bytes]:
+    """The outputs of these declarations; empty if anything is wrong with them."""
+    declarations = _declarations(paths, errors)
+    checker = Checker(declarations, errors)
+    checker.check()
+    hotinlines = declarations.hotinlines
+    for hotinline in hotinlines:
+        for alternative in hotinline.alternatives:
+            code.vet(alternative, errors)
+    checker.check_symbols()
+    Encoder(nasm, errors).encode(hotinlines)
+    reasoner = Reasoner(checker.features, checker.cyclic, errors)
+    stubs = set(checker.hotinlines)
+    for hotinline in hotinlines:
+        examine(hotinline, stubs, errors)
+        reasoner.check(hotinline)
+    if errors:
+        return {}
+    return emit.Emitter(declarations, table.build(declarations)).outputs()

@@ -1,0 +1,228 @@
+"""`hotc check`: what krtld would refuse, and what would silently never be a site, at build time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from support import Done, hotc, run
+
+DECLARED = """\
+hotinline begin: nop5
+hotinline count(u64 x @rdi) -> u64 @rax: call count_soft
+hotinline raw(u64 x @rbx): call raw_soft
+"""
+KERNEL = """\
+#include "hotinline.h"
+uint64_t count_soft(uint64_t x) { return x; }
+void kernel_service(void);
+void kernel_service(void) { begin(); }
+__asm__(".globl raw_soft\\nraw_soft: ret");
+"""
+MODULE = """\
+#include "hotinline.h"
+void kernel_service(void);
+int module_main(void);
+int module_main(void) { begin(); kernel_service(); return (int)count(3); }
+"""
+
+
+class Build:
+    """A small kernel and its modules."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "a.hot").write_text(DECLARED)
+        assert hotc("compile", "--out", folder, folder / "a.hot").returncode == 0
+        run("nasm", "-f", "elf64", "-o", folder / "stubs.o", folder / "hotstubs.asm")
+        self.kernel = self.link("unix.o", self.compile("kernel", KERNEL), folder / "stubs.o")
+        self.module = self.compile("module", MODULE)
+
+    def compile(self, name: str, text: str, *flags: str, compiler: str = "gcc") -> Path:
+        source = self.folder / f"{name}.c"
+        source.write_text(text)
+        made = self.folder / f"{name}.o"
+        common = ["-O2", "-ffreestanding", "-fno-pic", "-mgeneral-regs-only", f"-I{self.folder}"]
+        run(compiler, *common, *flags, "-c", source, "-o", made)
+        return made
+
+    def link(self, name: str, *objects: Path) -> Path:
+        run("ld", "-r", "-z", "noexecstack", "-o", self.folder / name, *objects)
+        return self.folder / name
+
+    def check(self, *modules: Path, kernel: Path | None = None, more: tuple[str, ...] = ()) -> Done:
+        words = ["check", "--json", self.folder / "hotinline.json", *more]
+        return hotc(*words, "--kernel", kernel or self.kernel, *modules)
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    return Build(tmp_path)
+
+
+def refused(done: Done, *says: str) -> None:
+    assert done.returncode == 1, done
+    assert ": error: " in done.stderr and "\n  help: " in done.stderr
+    for text in says:
+        assert text in done.stderr, done.stderr
+
+
+def test_what_is_right_passes(build: Build) -> None:
+    done = build.check(build.module)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_name_that_nobody_defines(build: Build) -> None:
+    module = build.compile("bad", "void begi(void); void g(void); void g(void) { begi(); }")
+    done = build.check(module)
+    refused(done, f"{module}: error: `begi` is defined nowhere", "did you mean begin?")
+
+
+def test_a_name_that_another_module_defines(build: Build) -> None:
+    """object-undefined, and its twin."""
+    user = build.compile("user", "void lib(void); void g(void); void g(void) { lib(); }")
+    refused(build.check(user), "`lib` is defined nowhere")
+    library = build.compile("library", "void lib(void); void lib(void) {}")
+    assert build.check(user, library).returncode == 0
+    assert build.check(library, user).returncode == 0
+    assert build.check(user, more=("--external", "lib")).returncode == 0
+
+
+def test_a_weak_name_may_stay_undefined(build: Build) -> None:
+    text = "__attribute__((weak)) void lib(void); void g(void); void g(void) { if (lib) lib(); }"
+    assert build.check(build.compile("weak", text)).returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["", "static ", '__attribute__((visibility("hidden"))) '])
+def test_a_module_that_defines_a_hotinline(build: Build, kind: str) -> None:
+    """object-defines-hotinline, PEERS.md 7 and 27."""
+    text = f"{kind}__attribute__((noinline,used)) void begin(void); void begin(void) {{}}"
+    module = build.compile("thief", text)
+    refused(build.check(module), f"{module}: error: it defines `begin`")
+
+
+def test_two_modules_that_define_one_name(build: Build) -> None:
+    """object-duplicate"""
+    first = build.compile("first", "void same(void); void same(void) {}")
+    second = build.compile("second", "void same(void); void same(void) {}")
+    refused(build.check(first, second), f"{second}: error: it defines `same`, and so does {first}")
+    third = build.compile("third", "static void same(void); void *p = same; void same(void) {}")
+    assert build.check(first, third).returncode == 0
+
+
+def test_a_module_may_not_replace_the_kernels_names(build: Build) -> None:
+    text = "void kernel_service(void); void kernel_service(void) {}"
+    refused(build.check(build.compile("thief", text)), "so does " + str(build.kernel))
+
+
+def test_every_module_has_its_own_init(build: Build) -> None:
+    text = "int _init(void); int _init(void) { return 0; }"
+    assert build.check(build.compile("one", text), build.compile("two", text)).returncode == 0
+
+
+def test_a_kernel_without_stubs(build: Build) -> None:
+    """kernel-lacks"""
+    kernel = build.compile("bare", KERNEL)
+    done = build.check(build.module, kernel=kernel)
+    refused(done, "it does not define `begin`: the stub of a hotinline", "link hotstubs.o")
+    assert "`count`" in done.stderr and "`raw`" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("count_soft.body", "uint64_t count_soft(uint64_t x) { return x; }", ""),
+        ("raw_soft", "raw_soft", "other_soft"),
+    ],
+)
+def test_a_kernel_without_a_helper(build: Build, name: str, old: str, new: str) -> None:
+    text = KERNEL.replace(old, new)
+    kernel = build.link("all.o", build.compile("bad", text), build.folder / "stubs.o")
+    done = build.check(build.module, kernel=kernel)
+    refused(done, f"it does not define `{name}`: an alternative of")
+    assert done.stderr.count("error:") == 1
+
+
+def test_a_kernel_that_lacks_a_name_of_its_own(build: Build) -> None:
+    text = KERNEL + "void missing(void); void *table = missing;"
+    kernel = build.link("all.o", build.compile("bad", text), build.folder / "stubs.o")
+    refused(build.check(kernel=kernel), "`missing` is defined nowhere")
+
+
+def test_a_static_link_has_lost_its_relocations(build: Build) -> None:
+    """object-format, PEERS.md 27."""
+    made = build.folder / "static"
+    run("ld", "-e", "0", "-o", made, build.kernel, build.module)
+    refused(build.check(made), "a linked program, whose calls have lost their relocations", "ld -r")
+    refused(build.check(kernel=made), "a linked program")
+    made = build.folder / "shared"
+    pic = build.compile("pic", "int f(void); int f(void) { return 1; }", "-fPIC")
+    run("ld", "-shared", "-o", made, pic)
+    refused(build.check(made), "a linked, shared object")
+
+
+def test_intermediate_code_is_no_machine_code(build: Build) -> None:
+    slim = build.compile("slim", MODULE, "-flto", "-fno-fat-lto-objects")
+    refused(build.check(slim), "slim LTO", "compile it without -flto")
+    bitcode = build.compile("bitcode", MODULE, "-flto", compiler="clang")
+    refused(build.check(bitcode), "LLVM bitcode", "compile it without -flto")
+    fat = build.compile("fat", MODULE, "-flto", "-ffat-lto-objects")
+    assert build.check(fat).returncode == 0
+
+
+def test_an_object_of_another_machine(build: Build) -> None:
+    module = build.compile("small", "int f(void); int f(void) { return 1; }", "-m32")
+    refused(build.check(module), "not for amd64")
+
+
+def test_an_archive(build: Build) -> None:
+    archive = build.folder / "lib.a"
+    run("ar", "rc", archive, build.module)
+    refused(build.check(archive), "an archive of objects", "ld -r")
+
+
+def test_a_damaged_object(build: Build) -> None:
+    whole = build.module.read_bytes()
+    for size in (0, 3, 10, 64, 100, len(whole) // 2, len(whole) - 100):
+        damaged = build.folder / "damaged.o"
+        damaged.write_bytes(whole[:size])
+        done = build.check(damaged)
+        assert done.returncode in (0, 1) and "Traceback" not in done.stderr
+        assert size > 100 or done.returncode == 1
+    refused(build.check(build.folder / "none.o"), "cannot read it: No such file")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', "no", '{"format": 1}'])
+def test_a_json_that_is_not_ours(build: Build, text: str) -> None:
+    """json-unusable"""
+    (build.folder / "hotinline.json").write_text(text)
+    refused(build.check(build.module), "hotinline.json: error: cannot use it")
+
+
+def test_all_errors_come_in_one_run(build: Build) -> None:
+    one = build.compile("one", "void a(void); void b(void); void *p[] = {a, b};")
+    two = build.compile("two", "void c(void); void *q = c; void begin(void); void begin(void) {}")
+    done = build.check(one, two, build.folder / "none.o")
+    assert done.stderr.count(": error: ") == 5, done.stderr
+
+
+def test_a_wrapper_compiled_out_of_line_is_no_definition(build: Build) -> None:
+    """A static wrapper whose address is taken must not be what its own call refers to."""
+    text = '#include "hotinline.h"\nvoid *p(void);\nvoid *p(void) { return (void *)raw; }\n'
+    for flags in (("-O0",), ("-O2",)):
+        module = build.compile("pointer", text, *flags)
+        assert build.check(module).returncode == 0
+        relocations = subprocess.run(
+            ["readelf", "-rW", module], capture_output=True, text=True, check=True
+        ).stdout
+        assert "R_X86_64_PLT32" in relocations and " raw - 4" in relocations
+
+
+def test_the_json_lists_what_check_needs(build: Build) -> None:
+    described = json.loads((build.folder / "hotinline.json").read_text())
+    helpers = {helper["symbol"]: helper for helper in described["helpers"]}
+    assert helpers["count_soft"]["body"] == "count_soft.body"
+    assert helpers["raw_soft"]["body"] is None
+    assert described["symbols"] == sorted(helpers)
