@@ -101,7 +101,7 @@ void features_list(void)
 	}
 }
 
-/* The names of those that are there, and the CPUs: for the banner. */
+/* The names of those that are there: for the banner. */
 void features_print(void)
 {
 	kprintf("features:");

@@ -236,9 +236,8 @@ class Machine:
     def command(self, line: str) -> str:
         """Runs a command of the guest and returns its output, without echo and prompt."""
         self.send(line.encode() + b"\r")
-        self._buffer = b"\n" + self._buffer.lstrip()
-        text = self.read_until(PROMPT)
-        return text.lstrip("\n").partition("\n")[2] + "\n" if "\n" in text.lstrip("\n") else ""
+        output = self.read_until(PROMPT).partition("\n")[2]
+        return output + "\n" if output else ""
 
     def finish(self, line: str = "poweroff") -> Result:
         """Types a last command (none if empty) and waits for the end."""

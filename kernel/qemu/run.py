@@ -126,7 +126,10 @@ def talk(machine: Machine) -> Result:
                 os.write(1, machine.receive(0.0))
             if 0 not in ready:
                 continue
-            for key in os.read(0, 1024):
+            keys = os.read(0, 1024)
+            if not keys:
+                return Result(Verdict.PASS, "the terminal is gone", None, machine.console)
+            for key in keys:
                 if escaped and key in b"xX":
                     return Result(Verdict.PASS, "left with Ctrl-A X", None, machine.console)
                 escaped = key == CTRL_A and not escaped
@@ -168,4 +171,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except FileNotFoundError as error:
+        sys.exit(f"run.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

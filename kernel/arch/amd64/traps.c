@@ -87,9 +87,11 @@ static const struct {
     {"#xm", "SIMD error"},
     {"#ve", "Virtualisation"},
     {"#cp", "Control protection"},
+    [22 ... 27] = {"?", "Reserved"},
     [28] = {"#hv", "Hypervisor injection"},
     [29] = {"#vc", "VMM communication"},
     [30] = {"#sx", "Security"},
+    [31] = {"?", "Reserved"},
 };
 
 static void load_segments(void)
@@ -177,12 +179,11 @@ void trap(const struct frame *frame)
 	if (again)
 		panic("a second exception, %s, while the first was reported", mnemonic);
 	again = true;
-	kprintf("\nBAD TRAP: type=%lx (%s %s) error=%lx at %s", frame->vector,
-		mnemonic ? mnemonic : "?", name ? name : "Reserved", frame->error,
-		name_address(frame->rip, where, sizeof(where)));
+	kprintf("\nBAD TRAP: type=%lx (%s %s) error=%lx at %s", frame->vector, mnemonic, name,
+		frame->error, name_address(frame->rip, where, sizeof(where)));
 	if (frame->vector == VECTOR_PAGE_FAULT)
 		kprintf(" addr=%lx: %s", address, page_fault_reason(frame, address));
 	kprintf("\n");
 	print_registers(frame, address);
-	panic("%s %s in %s", mnemonic ? mnemonic : "?", name ? name : "Reserved", where);
+	panic("%s %s in %s", mnemonic, name, where);
 }
