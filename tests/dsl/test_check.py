@@ -53,7 +53,7 @@ class Build:
         return self.folder / name
 
     def check(self, *modules: Path, kernel: Path | None = None, more: tuple[str, ...] = ()) -> Done:
-        words = ["check", "--json", self.folder / "hotinline.json", *more]
+        words: list[str | Path] = ["check", "--json", self.folder / "hotinline.json", *more]
         return hotc(*words, "--kernel", kernel or self.kernel, *modules)
 
 
