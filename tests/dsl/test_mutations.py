@@ -1,6 +1,6 @@
-"""Declarations with random damage: hotc must answer each with outputs or with errors, and never with
-an exception or a complaint of NASM's that it cannot place. The number that is printed on a failure
-makes it happen again."""
+"""Declarations with random damage: hotc must answer each with outputs or with errors, and never
+with an exception or a complaint of NASM's that it cannot place. The number that is printed on a
+failure makes it happen again."""
 
 from __future__ import annotations
 
