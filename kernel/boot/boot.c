@@ -49,7 +49,7 @@ static void memory_init(const struct machine_info *machine)
 static uint64_t random_number(void)
 {
 	uint32_t regs[4];
-	uint64_t value;
+	uint64_t value = 0;
 	bool ok = false;
 
 	cpuid(1, 0, regs);

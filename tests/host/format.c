@@ -220,6 +220,17 @@ Test(format, zeros_of_two_sections_do_not_wrap_to_a_small_sum)
 	world_expect_empty(world);
 }
 
+Test(format, an_alignment_behind_nearly_all_memory_does_not_wrap_to_a_small_sum)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+
+	object_bss(object, ".bss", SIZE_MAX - 100);
+	object_section(object, ".data", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, 1ul << 21, "1234", 4);
+	world_refuse_object(world, "it", object, KRTLD_OK);
+	world_expect_empty(world);
+}
+
 /* gABI, "ELF header": where 16 bits do not hold a number, section 0 does. */
 Test(format, numbers_of_sections_in_section_0_are_read)
 {

@@ -28,13 +28,10 @@ static const uint8_t nops[NOP_MAX][NOP_MAX] = {
 
 void hot_arch_pad(uint8_t *bytes, unsigned n)
 {
-	while (n > 0) {
-		unsigned size = n < NOP_MAX ? n : NOP_MAX;
-
-		memcpy(bytes, nops[size - 1], size);
-		bytes += size;
-		n -= size;
-	}
+	for (; n > NOP_MAX; n -= NOP_MAX, bytes += NOP_MAX)
+		memcpy(bytes, nops[NOP_MAX - 1], NOP_MAX);
+	if (n > 0)
+		memcpy(bytes, nops[n - 1], n);
 }
 
 /*
