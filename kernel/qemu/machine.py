@@ -150,7 +150,7 @@ class Machine:
     _process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Machine:
-        self._deadline = time.monotonic() + self.timeout
+        self.limit(self.timeout)
         for path in (self.config.kernel, self.config.archive):
             if not path.exists():
                 raise FileNotFoundError(f"{path}: not built; `make all` builds it")
@@ -184,6 +184,11 @@ class Machine:
                 self._process.stdout.close()
         self._serial.close()
         self._qmp.close()
+
+    def limit(self, seconds: float) -> None:
+        """From now on, what takes longer than that is a hang."""
+        self.timeout = seconds
+        self._deadline = time.monotonic() + seconds
 
     @property
     def pid(self) -> int:

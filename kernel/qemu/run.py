@@ -25,6 +25,7 @@ from table import Table, read_table
 
 CPUS = ("Nehalem", "max")  # without SMAP, and with all that TCG has
 BOOT_SECONDS = 60.0
+DAY = 86400.0  # seconds: nobody talks longer
 CTRL_A = 0x01
 MESSAGES = 2  # lines of QEMU's messages that are shown
 
@@ -111,7 +112,7 @@ def look(machine: Machine, table: Table) -> list[str]:
 
 def talk(machine: Machine) -> Result:
     """Connects the terminal with the guest's prompt, until poweroff or Ctrl-A X."""
-    machine.timeout = float("inf")
+    machine.limit(DAY)
     print(show.colour("\nThis is the guest's prompt. help lists its commands; poweroff, or Ctrl-A "
                       "and then X, leaves.\n", show.BOLD))
     sys.stdout.flush()
