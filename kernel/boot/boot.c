@@ -92,7 +92,8 @@ static void *allocate(size_t size)
 	return memory;
 }
 
-/* Loads unix with its sites unpatched, because nobody has decided yet. Returns its first function. */
+/* Loads unix, and returns the address of its unix_main(). Its sites stay as they are, because nobody
+ * has decided yet. */
 static uint64_t load_unix(void)
 {
 	struct krtld *loader = &info->krtld;

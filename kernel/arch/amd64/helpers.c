@@ -1,7 +1,8 @@
 /*
- * What alternatives call where the CPU lacks an instruction. These are plain C: generated/hotstubs.asm
- * stands between a site and them, and keeps the registers that a C function may change and a site
- * does not give away. What takes other registers than the C ABI's is in copy.asm.
+ * What alternatives call where the CPU lacks an instruction. These are plain C: a few instructions
+ * in generated/hotstubs.asm stand between a site and them, and keep the registers that a C function
+ * may change and a site does not give away. What takes other registers than the C ABI's is in
+ * copy.asm.
  */
 #include "hotinline.h"
 #include "kernel/arch/amd64/amd64.h"

@@ -1,6 +1,6 @@
-; Where the CPU goes on an exception: one stub per vector, which makes the stack the same for all and
-; calls trap() in traps.c. A fault may come out of a window onto user memory, so AC is cleared
-; before any C runs.
+; Where the CPU goes on an exception: a few instructions per vector, which make the stack the same
+; for all and call trap() in traps.c. A fault may come out of a window onto user memory, so AC is
+; cleared before any C runs.
 
 %include "hotinline.inc"
 

@@ -1,7 +1,7 @@
 /*
  * Segments, the interrupt table, and what becomes of an exception: a panic that says where it was.
- * Interrupts stay off; whatever arrives here is a mistake. main.c calls traps_init(), the stubs of
- * trap_entry.asm call trap().
+ * Interrupts stay off; whatever arrives here is a mistake. main.c calls traps_init(),
+ * trap_entry.asm calls trap().
  */
 #include "hotinline.h"
 #include "kernel/arch/amd64/amd64.h"

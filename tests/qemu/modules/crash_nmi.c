@@ -1,6 +1,6 @@
 /*
- * Canary: sends its CPU a non-maskable interrupt, through the local APIC (Intel SDM vol. 3A, 10.6.1).
- * QEMU's monitor cannot: its NMI comes through a pin that is masked.
+ * Canary: sends its CPU a non-maskable interrupt, through the local APIC (Intel SDM vol. 3A,
+ * 10.6.1). QEMU's monitor cannot: its NMI comes through a pin that is masked.
  */
 #include "kernel/defs.h"
 
