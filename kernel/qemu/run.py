@@ -15,6 +15,7 @@ import sys
 import termios
 import time
 import tty
+from collections import Counter
 from typing import NoReturn
 
 import check
@@ -77,16 +78,19 @@ def load_modules(machine: Machine) -> list[str]:
 
 def print_table(report: check.Report) -> None:
     """One line a hotinline: what was chosen, and where it is used."""
-    print(show.colour(f"\n{'hotinline':<16} {'condition':<20} {'chosen':<28} sites", show.BOLD))
+    rows = [("hotinline", "condition", "chosen", "sites")]
     for name in sorted({site.hotinline for site in report.sites}):
         own = [site for site in report.sites if site.hotinline == name]
-        forms = ", ".join(f"{sum(site.form == form for site in own)} {form}"
-                          for form in ("call", "jmp", "stub")
-                          if any(site.form == form for site in own))
-        modules = ", ".join(f"{module} {sum(site.module == module for site in own)}"
-                            for module in report.modules
-                            if any(site.module == module for site in own))
-        print(f"{name:<16} {own[0].when:<20} {own[0].alternative:<28} {forms} ({modules})")
+        forms = Counter(site.form for site in own)
+        modules = Counter(site.module for site in own)
+        rows.append((name, own[0].when, own[0].alternative,
+                     ", ".join(f"{n} {form}" for form, n in sorted(forms.items())) + " (" +
+                     ", ".join(f"{module} {n}" for module, n in modules.items()) + ")"))
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    print()
+    for number, row in enumerate(rows):
+        line = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip()
+        print(show.colour(line, show.BOLD) if number == 0 else line)
 
 
 def look(machine: Machine, table: Table) -> list[str]:
