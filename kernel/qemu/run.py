@@ -120,9 +120,9 @@ def talk(machine: Machine) -> Result:
     print(show.colour("\nThis is the guest's prompt. help lists its commands; poweroff, or Ctrl-A "
                       "and then X, leaves.\n", show.BOLD))
     sys.stdout.flush()
-    machine.send(b"\r")
     saved = termios.tcgetattr(0)
     tty.setraw(0)
+    machine.send(b"\r")  # for a fresh prompt
     escaped = False
     try:
         while True:
