@@ -11,7 +11,8 @@ say = $(if $(filter 1,$(V)),,@echo "  $(1)	$(2)")
 # What Debian 12 calls the things that the project needs.
 PACKAGES := gcc libc6-dev make binutils clang llvm libclang-rt-14-dev nasm cpio qemu-system-x86 \
 	gdb libcriterion-dev python3 python3-lark python3-jinja2 python3-pyelftools \
-	python3-capstone python3-pytest python3-mypy clang-format cppcheck bear
+	python3-capstone python3-pytest python3-mypy clang-format cppcheck bear \
+	grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf bochs bochs-term
 
 .PHONY: all run test test-dsl test-host test-qemu lint clean help setup
 ##setup         install with apt what is missing (as root, or through sudo)
@@ -70,7 +71,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 CFLAGS := -std=gnu11 -g $(WARN) -I. -Igenerated
 KERNEL_CFLAGS := $(CFLAGS) -O2 -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
 	-mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
-	-fcf-protection=none -fno-common
+	-fcf-protection=none -fno-common -fno-omit-frame-pointer
 HOST_CFLAGS := $(CFLAGS) -O2
 TEST_CFLAGS := $(CFLAGS) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
