@@ -7,7 +7,10 @@
 
 #include <stdarg.h>
 
+#include "kernel/syscall.h"
 #include "loader/krtld.h"
+
+struct frame; /* arch/amd64/frame.h */
 
 #define PAGE_SIZE   4096ul
 #define PAGE_MASK   (PAGE_SIZE - 1)
@@ -18,7 +21,8 @@
 #define PHYSMAP_MAX (1ul << 30)          /* bytes of RAM that are used */
 #define KAS_BASE    0xffffffff80000000ul /* where unix goes with `nokaslr` */
 #define KAS_SIZE    (64ul << 20)         /* room for unix and all modules */
-#define PROBE_PAGE  0x400000ul           /* the one page that is mapped for users: selftest.c */
+#define PROBE_PAGE  0x400000ul           /* kernel threads see one user page: selftest.c */
+#define USER_END    0x7ffffffff000ul     /* users' addresses end here: no canonical one wraps */
 
 #define CMDLINE_MAX 1024
 #define ARG_MAX     128
@@ -45,7 +49,9 @@ enum prot {
 	PROT_R,
 	PROT_RW,
 	PROT_RX,
+	PROT_USER_R,
 	PROT_USER_RW,
+	PROT_USER_RX,
 };
 void paging_init(uint64_t root);
 bool paging_map(uint64_t address, uint64_t physical, enum prot prot);
@@ -146,6 +152,22 @@ bool feature_has(unsigned feature); /* HOT_FEATURE_… */
 void features_list(void);
 void features_print(void);
 
+/* device.c: what open("/dev/NAME") finds. Modules register theirs in _init and unregister it in
+ * _fini, where -EBUSY (somebody has it open) must refuse the unload. Each operation may be NULL;
+ * addresses that users hand in are for copyin() and its like. Results: >= 0, or -E…. */
+struct device {
+	const char *name; /* without /dev/ */
+	int (*open)(void);
+	void (*close)(void);
+	long (*read)(uint64_t to, size_t n);
+	long (*write)(uint64_t from, size_t n);
+	long (*ioctl)(unsigned command, uint64_t argument);
+	struct device *next; /* device.c's own */
+	unsigned users;      /* device.c's own */
+};
+int device_register(struct device *device);
+int device_unregister(struct device *device);
+
 /* hotpatch.c */
 void startup_smap(void);
 bool hotpatch_verify(const struct krtld_module *module);
@@ -164,10 +186,8 @@ bool name_lookup(const char *text, uint64_t *address);
 void name_show(uint64_t address);
 
 /* panic.c */
-struct thread {
-	const char *name;
-};
-void thread_init(void);
+void panic_trap(struct frame *frame, const char *format, ...)
+    __attribute__((noreturn, format(printf, 2, 3)));
 
 /* peek.c */
 #define DUMP_MAX 65536u /* bytes */
@@ -188,6 +208,75 @@ bool sites_list(const char *module, bool verify); /* NULL: of all modules */
  * success; anything else refuses. */
 int _init(void);
 int _fini(void);
+
+/* stack.c: one line a function, `ADDR module:symbol+0xoffset ()`, through trap frames */
+void stack_trace(uint64_t rip, uint64_t rbp);
+
+/* thread.c */
+enum thread_state {
+	THREAD_RUNNABLE,
+	THREAD_WAITING,
+	THREAD_DEAD,
+};
+struct label;
+struct process;
+struct thread {
+	uint64_t rsp;          /* saved by thread_switch() in switch.asm: the first member */
+	struct label *onfault; /* where a fault on a user address goes; NULL: a panic */
+	const char *name;
+	uint8_t *stack;          /* STACK_SIZE bytes; NULL: the boot program's */
+	struct process *process; /* NULL: a kernel thread */
+	struct thread *next;     /* all threads, in a circle */
+	const void *channel;     /* what it waits for */
+	uint64_t wake;           /* or when, in nanoseconds since boot; 0: never */
+	uint64_t root;           /* physical address of its page tables */
+	uint64_t fsbase, gsbase; /* users' */
+	enum thread_state state;
+	unsigned id;
+	uint8_t fpu[512] __attribute__((aligned(16))); /* FXSAVE: Intel SDM vol. 1, 10.5.1 */
+};
+extern struct thread *current;
+void thread_init(uint64_t root);
+struct thread *thread_create(const char *name, void (*run)(void *), void *argument); /* or NULL */
+void thread_yield(void);
+void thread_exit(void) __attribute__((noreturn));
+void thread_wait(const void *channel, uint64_t nanoseconds); /* 0: for as long as it takes */
+void thread_wake(const void *channel);
+void thread_tick(void);
+
+/* ttrace.c: the last traps, interrupts and system calls */
+enum ttrace_kind {
+	TTRACE_TRAP,
+	TTRACE_INTERRUPT,
+	TTRACE_SYSCALL,
+};
+void ttrace_add(enum ttrace_kind kind, unsigned number, uint64_t rip);
+void ttrace_print(unsigned n);
+
+/* uaccess.c: users' memory, each in a window of its own. Ranges are checked first: what is not
+ * wholly below USER_END is -EFAULT, like a page that is not mapped or not writable. 0 is success.
+ * Windows do not nest: none of these may be called inside one. */
+struct label {
+	uint64_t rbx, rbp, r12, r13, r14, r15, rsp, rip; /* switch.asm */
+	struct label *previous;
+};
+/* Returns 0, and once more 1 if a user address faults before no_fault(): then AC is clear. */
+int on_fault(struct label *label) __attribute__((returns_twice));
+void no_fault(void);
+bool user_range(uint64_t address, size_t n);
+int copyin(uint64_t from, void *to, size_t n);
+int copyout(const void *from, uint64_t to, size_t n);
+/* With the NUL; size bytes at most, else -ENAMETOOLONG. *n, if not NULL: the bytes copied. */
+int copyinstr(uint64_t from, char *to, size_t size, size_t *n);
+int copyoutstr(const char *from, uint64_t to, size_t size, size_t *n);
+int fuword8(uint64_t from, uint8_t *value);
+int fuword16(uint64_t from, uint16_t *value);
+int fuword32(uint64_t from, uint32_t *value);
+int fuword64(uint64_t from, uint64_t *value);
+int suword8(uint64_t to, uint8_t value);
+int suword16(uint64_t to, uint16_t value);
+int suword32(uint64_t to, uint32_t value);
+int suword64(uint64_t to, uint64_t value);
 
 /* arch/amd64/cpu.c */
 void cpu_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);

@@ -29,15 +29,15 @@ void unix_main(struct bootinfo *info)
 {
 	unsigned nchecks;
 
-	memory_init(info);    /* pages and page tables, as the boot program left them */
-	modules_init(info);   /* krtld, with unix as its first module */
-	thread_init();        /* this is a thread, too */
-	traps_init();         /* from here on an exception is a panic that says where */
-	paging_drop_low();    /* and the boot program is out of reach */
-	cpu_init();           /* SMEP, UMIP, FSGSBASE: what needs no patching */
-	features_init(info);  /* read the CPU's features once, and decide */
-	startup_smap();       /* patch unix; CR4.SMAP after that, never before */
-	nchecks = selftest(); /* what was chosen works; the windows open and close */
-	banner(nchecks);      /* what this machine is, in a few lines */
-	prompt();             /* look around; poweroff ends it */
+	memory_init(info);       /* pages and page tables, as the boot program left them */
+	modules_init(info);      /* krtld, with unix as its first module */
+	thread_init(info->root); /* this is a thread, too */
+	traps_init();            /* from here on an exception is a panic that says where */
+	paging_drop_low();       /* and the boot program is out of reach */
+	cpu_init();              /* SMEP, UMIP, FSGSBASE: what needs no patching */
+	features_init(info);     /* read the CPU's features once, and decide */
+	startup_smap();          /* patch unix; CR4.SMAP after that, never before */
+	nchecks = selftest();    /* what was chosen works; the windows open and close */
+	banner(nchecks);         /* what this machine is, in a few lines */
+	prompt();                /* look around; poweroff ends it */
 }

@@ -5,10 +5,11 @@
 #include "hotinline.h"
 #include "kernel/defs.h"
 
-static struct thread boot_thread = {"boot"};
+static struct thread boot_thread = {.name = "boot"};
 
-void thread_init(void)
+void thread_init(uint64_t root)
 {
+	boot_thread.root = root;
 	write_fsbase((uint64_t)&boot_thread);
 }
 

@@ -30,7 +30,9 @@ static uint64_t prot_bits(enum prot prot)
 	case PROT_R: return PTE_P | paging_nx;
 	case PROT_RW: return PTE_P | PTE_W | paging_nx;
 	case PROT_RX: return PTE_P;
+	case PROT_USER_R: return PTE_P | PTE_U | paging_nx;
 	case PROT_USER_RW: return PTE_P | PTE_W | PTE_U | paging_nx;
+	case PROT_USER_RX: return PTE_P | PTE_U;
 	}
 	return 0;
 }
