@@ -174,6 +174,12 @@ run: all
 		$(if $(SMP),--smp '$(SMP)') $(if $(MACHINE),--machine '$(MACHINE)') \
 		$(if $(MEM),--mem '$(MEM)')
 
+##iso           build/hotinline.iso, which boots under BIOS and UEFI and on a real PC; ARGS=
+.PHONY: iso
+iso: all
+	$(call say,ISO,build/hotinline.iso)
+	$(Q)$(PYTHON) kernel/qemu/iso.py --args '$(ARGS)' build/hotinline.iso
+
 # ---- tests ----
 
 ##test          every test: host (Criterion), dsl and qemu (pytest); ends in one count
