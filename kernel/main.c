@@ -37,7 +37,11 @@ void unix_main(struct bootinfo *info)
 	cpu_init();              /* SMEP, UMIP, FSGSBASE: what needs no patching */
 	features_init(info);     /* read the CPU's features once, and decide */
 	startup_smap();          /* patch unix; CR4.SMAP after that, never before */
-	nchecks = selftest();    /* what was chosen works; the windows open and close */
-	banner(nchecks);         /* what this machine is, in a few lines */
-	prompt();                /* look around; poweroff ends it */
+	traps_patched();      /* the entry code is as it shall be: non-maskable interrupts, too */
+	nchecks = selftest(); /* what was chosen works; the windows open and close */
+	syscall_init();       /* the way in for users, and back */
+	apic_init();          /* the timer and the clock */
+	thread_start();       /* from here on others may have their turn */
+	banner(nchecks);      /* what this machine is, in a few lines */
+	prompt();             /* look around; poweroff ends it */
 }

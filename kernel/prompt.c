@@ -150,15 +150,21 @@ static const char boot_arguments[] =
     "  disable_FEATURE=1  take a feature for absent, whatever the CPU says\n"
     "  -k                 enter the debugger before unix is patched, and in a panic\n"
     "  FEATURE=1          decide that a feature declared `boot` holds (up=1: one CPU only)\n"
-    "  nokaslr            put unix at a fixed address\n";
+    "  nokaslr            put unix at a fixed address\n"
+    "  nmi=count          count non-maskable interrupts: no panic\n"
+    "  timer=HZ           how often the timer interrupts\n";
 
 static const struct command *find_command(const char *name)
 {
 	for (unsigned i = 0; i < NCOMMANDS; i++)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
-	kprintf("%s: no such command; help lists them\n", name);
 	return NULL;
+}
+
+static void no_command(const char *name)
+{
+	kprintf("%s: no such command; help lists them\n", name);
 }
 
 static bool run_help(unsigned argc, char **argv)
@@ -169,6 +175,8 @@ static bool run_help(unsigned argc, char **argv)
 		command = find_command(argv[1]);
 		if (command)
 			kprintf("%s %s\n%s\n", command->name, command->arguments, command->help);
+		else
+			no_command(argv[1]);
 		return true;
 	}
 	for (unsigned i = 0; i < NCOMMANDS; i++)
@@ -223,9 +231,14 @@ static void run(char *line)
 		kprintf("a command has at most %u words\n", WORDS_MAX);
 		return;
 	}
-	command = n ? find_command(words[0]) : NULL;
-	if (!command)
+	if (!n)
 		return;
+	command = find_command(words[0]);
+	if (!command) {
+		if (!program_run(n, words))
+			no_command(words[0]);
+		return;
+	}
 	if (n - 1 < command->min || n - 1 > command->max || !command->run(n, words))
 		kprintf("usage: %s %s\n", command->name, command->arguments);
 }
