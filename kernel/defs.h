@@ -196,6 +196,7 @@ void mdb_break_forget(const struct krtld_module *module); /* it is about to be u
 
 /* mdb_trap.c: kmdb. mdb_trap() gets #db and #bp; true: it was for the debugger, go on. mdb_enter()
  * stops the system; frame is where it was, NULL: right here. */
+void mdb_start(void); /* boot argument -k */
 bool mdb_trap(struct frame *frame);
 void mdb_enter(struct frame *frame, const char *why);
 
@@ -253,6 +254,7 @@ bool name_lookup(const char *text, uint64_t *address);
 void name_show(uint64_t address);
 
 /* panic.c */
+bool panicked(void);
 void panic_trap(struct frame *frame, uint64_t address, const char *reason)
     __attribute__((noreturn));
 

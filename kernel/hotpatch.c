@@ -2,6 +2,7 @@
  * Patches unix, through a second mapping of its text that can be written and not executed and that
  * is gone afterwards. Modules need none of this: krtld patches them before they are protected.
  */
+#include "hotinline.h"
 #include "hottable.h"
 #include "kernel/arch/amd64/amd64.h"
 #include "kernel/defs.h"
@@ -63,6 +64,7 @@ void startup_smap(void)
 	patch(krtld.first);
 	if (feature_has(HOT_FEATURE_SMAP))
 		cpu_enable_smap();
+	smap_enable();
 }
 
 /* Whether a module's live text is what the table and the features demand; if not, says where. */

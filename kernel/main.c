@@ -36,6 +36,7 @@ void unix_main(struct bootinfo *info)
 	paging_drop_low();       /* and the boot program is out of reach */
 	cpu_init();              /* SMEP, UMIP, FSGSBASE: what needs no patching */
 	features_init(info);     /* read the CPU's features once, and decide */
+	mdb_start();             /* boot argument -k: the debugger, before unix is patched */
 	startup_smap();          /* patch unix; CR4.SMAP after that, never before */
 	traps_patched();      /* the entry code is as it shall be: non-maskable interrupts, too */
 	nchecks = selftest(); /* what was chosen works; the windows open and close */

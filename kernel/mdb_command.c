@@ -130,14 +130,22 @@ static void run_nm(struct mdb_call *call)
 	}
 }
 
+static void go_on(struct mdb *mdb, enum mdb_next next)
+{
+	if (panicked())
+		kprintf("mdb: after a panic nothing goes on; $q ends it\n");
+	else
+		mdb->next = next;
+}
+
 static void run_step(struct mdb_call *call)
 {
-	call->mdb->next = MDB_STEP;
+	go_on(call->mdb, MDB_STEP);
 }
 
 static void run_continue(struct mdb_call *call)
 {
-	call->mdb->next = MDB_CONTINUE;
+	go_on(call->mdb, MDB_CONTINUE);
 }
 
 static void run_quit(struct mdb_call *call)

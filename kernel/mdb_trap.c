@@ -102,6 +102,8 @@ static void stop(struct frame *frame, const char *why, bool quiet)
 	inside = true;
 	on_own_stack(mdb_session, &mdb);
 	inside = false;
+	if (panicked())
+		return;
 	if (mdb.next == MDB_QUIT)
 		verdict_poweroff();
 	go_on(&mdb);
@@ -141,7 +143,17 @@ bool mdb_trap(struct frame *frame)
 {
 	if (inside)
 		return false;
-	return frame->vector == VECTOR_DEBUG ? trap_debug(frame) : trap_breakpoint(frame);
+	if (frame->vector == VECTOR_DEBUG)
+		return trap_debug(frame);
+	return frame->vector == VECTOR_BREAKPOINT && trap_breakpoint(frame);
+}
+
+void mdb_start(void)
+{
+	char value[ARG_MAX];
+
+	if (boot_argument("-k", value, sizeof(value)))
+		mdb_enter(NULL, "boot argument -k");
 }
 
 void mdb_enter(struct frame *frame, const char *why)

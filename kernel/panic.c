@@ -11,6 +11,11 @@
 
 static unsigned depth; /* panics that have begun */
 
+bool panicked(void)
+{
+	return depth;
+}
+
 static void begin(void)
 {
 	interrupts_off();

@@ -118,6 +118,8 @@ void trap(struct frame *frame)
 		interrupt(frame);
 	else if (frame->vector == VECTOR_NMI)
 		non_maskable(frame);
+	else if (mdb_trap(frame))
+		return;
 	else if (frame_is_user(frame))
 		user_fault(frame, address);
 	else
