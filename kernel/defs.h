@@ -64,6 +64,7 @@ bool paging_prepare(uint64_t address, uint64_t size); /* makes the tables; later
 void paging_protect(uint64_t address, enum prot prot);
 void paging_unmap(uint64_t address);
 bool paging_lookup(uint64_t address, uint64_t *physical, bool *user);
+uint64_t paging_next(uint64_t address, uint64_t end);
 void paging_use(uint64_t root);
 uint64_t paging_new(void);
 void paging_free(uint64_t root);
@@ -192,7 +193,7 @@ void mdb_disassembler(const struct disassembler *disassembler); /* NULL: there i
 /* mdb_break.c: breakpoints are out of the text while anybody else looks at it or changes it */
 void mdb_break_lift(void);
 void mdb_break_arm(void);
-void mdb_break_forget(const struct krtld_module *module); /* it is about to be unloaded */
+void mdb_break_forget(uint64_t address, size_t size); /* a text that is gone */
 
 /* mdb_trap.c: kmdb. mdb_trap() gets #db and #bp; true: it was for the debugger, go on. mdb_enter()
  * stops the system; frame is where it was, NULL: right here. */
@@ -322,7 +323,7 @@ void thread_init(uint64_t root);
 struct thread *thread_create(const char *name, void (*run)(void *), void *argument); /* or NULL */
 void thread_yield(void);
 void thread_exit(void) __attribute__((noreturn));
-void thread_wait(const void *channel, uint64_t nanoseconds); /* 0: for as long as it takes */
+void thread_wait(const void *channel, uint64_t until); /* that time_now(); 0: as long as it takes */
 void thread_wake(const void *channel);
 void thread_tick(void); /* the timer's */
 void thread_free(struct thread *thread);

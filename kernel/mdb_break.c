@@ -79,20 +79,12 @@ bool mdb_break_at(uint64_t address)
 	return false;
 }
 
-/* Those in a module that is about to go; the others stay as they are. */
-void mdb_break_forget(const struct krtld_module *module)
+/* Those in a module that is gone. */
+void mdb_break_forget(uint64_t address, size_t size)
 {
-	const struct krtld_region *text = &module->regions[KRTLD_TEXT];
-
-	for (unsigned i = 0; i < BREAKPOINTS; i++) {
-		struct breakpoint *b = &breakpoints[i];
-
-		if (b->address - text->address >= text->size)
-			continue;
-		if (b->armed)
-			(void)poke(b->address, b->byte, NULL);
-		*b = (struct breakpoint){0};
-	}
+	for (unsigned i = 0; i < BREAKPOINTS; i++)
+		if (breakpoints[i].address - address < size)
+			breakpoints[i] = (struct breakpoint){0};
 }
 
 /* ---- Commands ---- */

@@ -30,6 +30,16 @@ static const struct krtld_module *find_module(const char *name)
 	return module;
 }
 
+/* Of unix: modules are patched when they are loaded. */
+static bool is_patched(void)
+{
+	const struct krtld_module *unix_module = krtld.first;
+	struct hot_error error;
+
+	return !hot_verify(krtld.machine, unix_module->texts, unix_module->ntexts, HOT_BEFORE,
+			   &error);
+}
+
 static void run_hotinlines(struct mdb_call *call)
 {
 	bool verify = call->argc && strcmp(call->argv[0], "-v") == 0;
@@ -37,8 +47,8 @@ static void run_hotinlines(struct mdb_call *call)
 
 	if (call->argc > 1u + verify)
 		kprintf("usage: ::hotinlines [-v] [MODULE]\n");
-	else if (verify && !krtld.machine->decided)
-		kprintf("mdb: nothing is chosen yet, so there is nothing to verify\n");
+	else if (verify && !is_patched())
+		kprintf("mdb: unix is not patched yet, so there is nothing to verify\n");
 	else if (!name || find_module(name))
 		(void)sites_list(name, verify);
 }
@@ -173,22 +183,23 @@ const struct mdb_command mdb_commands[] = {
     {"::ttrace", " [LINES]", "the last traps, interrupts and system calls", run_ttrace, 1, false,
      false},
     {"::stack", "", "stack trace", run_stack, 0, false, true},
-    {"$c", "", "the same", run_stack, 0, false, true},
+    {"$c", "", "stack trace, as ::stack", run_stack, 0, false, true},
     {"::regs", "", "registers", mdb_registers, 0, false, true},
-    {"$r", "", "the same", mdb_registers, 0, false, true},
+    {"$r", "", "registers, as ::regs", mdb_registers, 0, false, true},
     {":b", "", "set a breakpoint at ADDR", mdb_break_add, 0, true, false},
-    {"::bp", "", "the same", mdb_break_add, 0, true, false},
+    {"::bp", "", "set a breakpoint at ADDR", mdb_break_add, 0, true, false},
     {":d", "", "delete the breakpoint at ADDR", mdb_break_delete, 1, false, false},
-    {"::delete", " [all]", "the same; or all breakpoints", mdb_break_delete, 1, false, false},
+    {"::delete", " [all]", "delete the breakpoint at ADDR, or all", mdb_break_delete, 1, false,
+     false},
     {"$b", "", "list the breakpoints", mdb_break_list, 0, false, false},
-    {"::events", "", "the same", mdb_break_list, 0, false, false},
+    {"::events", "", "list the breakpoints", mdb_break_list, 0, false, false},
     {"::step", "", "run one instruction", run_step, 0, false, true},
-    {":s", "", "the same", run_step, 0, false, true},
+    {":s", "", "run one instruction", run_step, 0, false, true},
     {":c", "", "let the system go on", run_continue, 0, false, true},
-    {"::cont", "", "the same", run_continue, 0, false, true},
+    {"::cont", "", "let the system go on", run_continue, 0, false, true},
     {"::help", " [COMMAND]", "this list", run_help, 1, false, false},
     {"$q", "", "leave `mdb -k`; where the system is stopped, end it", run_quit, 0, false, false},
-    {"::quit", "", "the same", run_quit, 0, false, false},
+    {"::quit", "", "the same as $q", run_quit, 0, false, false},
 };
 
 const unsigned mdb_ncommands = sizeof(mdb_commands) / sizeof(mdb_commands[0]);

@@ -219,13 +219,12 @@ static size_t print_instruction(uint64_t address, uint64_t end)
 /* Instructions from an address to an end, and no more than that many. */
 static void print_range(uint64_t address, uint64_t end, uint64_t count)
 {
-	for (; address < end && count; count--) {
-		size_t n = print_instruction(address, end);
-
-		if (!n) {
+	for (size_t n; count; count--) {
+		n = print_instruction(address, end);
+		if (!n)
 			kprintf("mdb: nothing is mapped at %lx\n", address);
+		if (!n || n >= end - address)
 			return;
-		}
 		address += n;
 	}
 }

@@ -113,6 +113,7 @@ bool module_load(const char *name)
 bool module_unload(const char *name)
 {
 	struct krtld_module *module = krtld_find(&krtld, name);
+	struct krtld_region text;
 	struct object *object;
 
 	if (!module || module == krtld.first) {
@@ -122,9 +123,10 @@ bool module_unload(const char *name)
 		return false;
 	}
 	object = (struct object *)module->name; /* its first member */
-	mdb_break_forget(module);
+	text = module->regions[KRTLD_TEXT];
 	if (!krtld_unload(&krtld, module))
 		return false;
+	mdb_break_forget(text.address, text.size);
 	kprintf("%s: unloaded\n", name);
 	forget_object(object);
 	return true;
