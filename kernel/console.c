@@ -76,9 +76,23 @@ static long console_read(uint64_t to, size_t n)
 	return process_killed() ? -EINTR : (long)done;
 }
 
+/* A look at each page: what is half there is not written at all. */
+static bool is_readable(uint64_t from, size_t n)
+{
+	uint8_t byte;
+
+	for (uint64_t at = from; at - from < n; at = (at & ~PAGE_MASK) + PAGE_SIZE)
+		if (fuword8(at, &byte))
+			return false;
+	return true;
+}
+
 static long console_write(uint64_t from, size_t n)
 {
 	size_t done = 0;
+
+	if (!is_readable(from, n))
+		return -EFAULT;
 
 	while (done < n && !process_killed()) {
 		size_t chunk = n - done < CHUNK ? n - done : CHUNK;

@@ -9,6 +9,8 @@
 
 #define PROCESSES_MAX    64
 #define USER_STACK_PAGES 16
+#define USER_STACK       (USER_END - PAGE_SIZE) /* its end: a page above stays unmapped, too */
+#define KEYS_EVERY       10000000ul             /* nanoseconds: ^C is seen so late */
 #define MAP_START        0x100000000000ul
 
 void trap_leave(struct frame *frame) __attribute__((noreturn)); /* trap_entry.asm */
@@ -48,11 +50,11 @@ static void begin(void *argument)
  * above them the strings. */
 static int make_stack(struct process *process, const struct arguments *arguments)
 {
-	uint64_t strings = (USER_END - arguments->size) & ~15ul;
+	uint64_t strings = (USER_STACK - arguments->size) & ~15ul;
 	size_t nwords = 1 + arguments->n + 1 + 1 + 2, at = 0;
 	uint64_t sp = (strings - nwords * 8) & ~15ul;
-	int error = user_map(USER_END - USER_STACK_PAGES * PAGE_SIZE, USER_STACK_PAGES * PAGE_SIZE,
-			     PROT_USER_RW);
+	int error = user_map(USER_STACK - USER_STACK_PAGES * PAGE_SIZE,
+			     USER_STACK_PAGES * PAGE_SIZE, PROT_USER_RW);
 
 	if (error)
 		return error;
@@ -283,6 +285,13 @@ int process_wait(int pid, int *status)
 	return result;
 }
 
+static bool is_alive(int pid)
+{
+	const struct process *process = find(pid);
+
+	return process && !process->zombie;
+}
+
 /* Runs bin/NAME for the prompt, with the console's keys going to it; ^C ends it. False: there is no
  * such program. */
 bool program_run(unsigned argc, char **argv)
@@ -306,9 +315,9 @@ bool program_run(unsigned argc, char **argv)
 		kprintf("%s: cannot be started: error %d\n", argv[0], -pid);
 		return true;
 	}
-	while (find(pid) && !find(pid)->zombie) {
+	while (is_alive(pid)) {
 		console_watch(pid);
-		thread_yield();
+		thread_wait(&processes, time_now() + KEYS_EVERY);
 	}
 	if (process_wait(pid, &status) == pid && status)
 		kprintf("%s: exit status %d\n", argv[0], status);

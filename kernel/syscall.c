@@ -10,7 +10,6 @@
 
 #define PATH_SIZE 128
 #define ARGC_MAX  64
-#define MAP_MAX   (1ul << 30) /* bytes at once */
 #define SLEEP_MAX (1000000000ul * 86400)
 
 /* trap_entry.asm */
@@ -74,7 +73,7 @@ static long sys_nanosleep(const uint64_t *a)
 		return -EINVAL;
 	end = time_now() + nanoseconds;
 	while (time_now() < end && !process_killed())
-		thread_wait(&end, end - time_now());
+		thread_wait(&end, end);
 	return process_killed() ? -EINTR : 0;
 }
 
@@ -134,33 +133,26 @@ static long sys_wait(const uint64_t *a)
 	return result;
 }
 
-/* n bytes, in whole pages, that can be mapped there; false: they cannot. */
+/* Whether n bytes there can be whole pages of a user's; *size: of those. */
 static bool map_range(uint64_t at, size_t n, uint64_t *size)
 {
-	if (!n || n > MAP_MAX || at & PAGE_MASK)
+	if (!n || at & PAGE_MASK || at < USER_START || !user_range(at, n))
 		return false;
 	*size = (n + PAGE_MASK) & ~PAGE_MASK;
-	return user_range(at, *size) && at >= USER_START;
+	return true;
 }
 
 static void unmap(uint64_t at, uint64_t size)
 {
-	for (uint64_t end = at + size; at < end; at += PAGE_SIZE) {
-		uint64_t physical;
+	uint64_t physical, end = at + size;
 
-		if (!paging_lookup(at, &physical, NULL))
-			continue;
-		paging_unmap(at);
-		page_free(physical);
+	while ((at = paging_next(at, end)) < end) {
+		if (paging_lookup(at, &physical, NULL)) {
+			paging_unmap(at);
+			page_free(physical);
+		}
+		at += PAGE_SIZE;
 	}
-}
-
-static bool is_free(uint64_t at, uint64_t size)
-{
-	for (uint64_t end = at + size; at < end; at += PAGE_SIZE)
-		if (paging_lookup(at, NULL, NULL))
-			return false;
-	return true;
 }
 
 static long sys_mmap(const uint64_t *a)
@@ -172,12 +164,13 @@ static long sys_mmap(const uint64_t *a)
 					    : PROT_USER_R;
 	int error;
 
-	if (!map_range(at, a[1], &size) || !a[2] || a[2] > 7 ||
-	    (a[2] & (MAP_WRITE | MAP_EXECUTE)) == (MAP_WRITE | MAP_EXECUTE))
+	if (!a[2] || a[2] > 7 || (a[2] & (MAP_WRITE | MAP_EXECUTE)) == (MAP_WRITE | MAP_EXECUTE))
+		return -EINVAL;
+	if (!map_range(at, a[1], &size))
 		return -EINVAL;
 	if (size / PAGE_SIZE > pages.nfree)
 		return -ENOMEM;
-	if (!is_free(at, size))
+	if (paging_next(at, at + size) < at + size)
 		return a[0] ? -EEXIST : -ENOMEM;
 	error = user_map(at, size, prot);
 	if (error) {

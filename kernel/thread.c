@@ -148,12 +148,12 @@ void thread_free(struct thread *thread)
 
 /* Interrupts must be off from the caller's look at what it waits for until here, or the thread
  * that wakes it may come too early. May return without reason: look again. */
-void thread_wait(const void *channel, uint64_t nanoseconds)
+void thread_wait(const void *channel, uint64_t until)
 {
 	bool on = interrupts_off();
 
 	current->channel = channel;
-	current->wake = nanoseconds ? time_now() + nanoseconds : 0;
+	current->wake = until;
 	current->state = THREAD_WAITING;
 	switch_to(choose());
 	current->channel = NULL;

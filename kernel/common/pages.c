@@ -24,6 +24,14 @@ static uint64_t take(void)
 	return page;
 }
 
+/* Eight bytes at a time: an emulator takes each for itself. */
+static void zero(void *page)
+{
+	uint64_t n = PAGE_SIZE / 8;
+
+	asm volatile("rep stosq" : "+D"(page), "+c"(n) : "a"(0) : "memory");
+}
+
 uint64_t page_alloc(void)
 {
 	bool on = interrupts_off();
@@ -32,7 +40,7 @@ uint64_t page_alloc(void)
 	interrupts_restore(on);
 	if (!page)
 		return 0;
-	memset(physmap(page), 0, PAGE_SIZE);
+	zero(physmap(page));
 	return page;
 }
 

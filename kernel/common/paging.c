@@ -68,6 +68,25 @@ static uint64_t *walk(uint64_t address, bool make)
 	return &table[address >> 12 & 511];
 }
 
+/* The first page from that address on that is mapped, in the low half; end, if there is none before
+ * it. What has no table is passed over at once. */
+uint64_t paging_next(uint64_t address, uint64_t end)
+{
+	while (address < end) {
+		uint64_t entry = ((uint64_t *)physmap(paging_low))[address >> 39 & 511];
+		int shift = 39;
+
+		while (entry & PTE_P && shift > 12) {
+			shift -= 9;
+			entry = ((uint64_t *)physmap(entry & PTE_ADDRESS))[address >> shift & 511];
+		}
+		if (entry & PTE_P)
+			return address;
+		address = (address | ((1ul << shift) - 1)) + 1;
+	}
+	return end;
+}
+
 bool paging_map(uint64_t address, uint64_t physical, enum prot prot)
 {
 	uint64_t *pte = walk(address, true);

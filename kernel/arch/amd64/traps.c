@@ -116,6 +116,9 @@ void trap(struct frame *frame)
 		   frame->rip);
 	if (is_interrupt)
 		interrupt(frame);
+	else if ((frame->vector == VECTOR_DEBUG || frame->vector == VECTOR_BREAKPOINT) &&
+		 mdb_trap(frame))
+		return;
 	else if (frame->vector == VECTOR_NMI)
 		non_maskable(frame);
 	else if (mdb_trap(frame))
