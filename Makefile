@@ -11,7 +11,8 @@ say = $(if $(filter 1,$(V)),,@echo "  $(1)	$(2)")
 # What Debian 12 calls the things that the project needs.
 PACKAGES := gcc libc6-dev make binutils clang llvm libclang-rt-14-dev nasm cpio qemu-system-x86 \
 	gdb libcriterion-dev python3 python3-lark python3-jinja2 python3-pyelftools \
-	python3-capstone python3-pytest python3-mypy clang-format cppcheck bear
+	python3-capstone python3-pytest python3-mypy clang-format cppcheck bear libcapstone-dev \
+	grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf bochs bochs-term
 
 .PHONY: all run test test-dsl test-host test-qemu lint clean help setup
 ##setup         install with apt what is missing (as root, or through sudo)
@@ -60,6 +61,9 @@ BOOT := $(wildcard kernel/boot/*.c kernel/boot/*.asm kernel/common/*.c)
 UNIX := $(wildcard kernel/*.c kernel/common/*.c kernel/arch/$(ABI)/*.c kernel/arch/$(ABI)/*.asm)
 MODULES := $(wildcard kernel/modules/*.c kernel/modules/*.asm)
 TEST_MODULES := $(wildcard tests/qemu/modules/*.c tests/qemu/modules/*.asm)
+USER := $(wildcard kernel/user/*.c)
+USER_LIBRARY := $(wildcard kernel/user/lib/*.c kernel/user/lib/*.asm) kernel/common/string.c \
+	kernel/common/print.c
 HOST_TESTS := $(wildcard tests/host/*.c)
 
 objects = $(addprefix $(1)/,$(addsuffix .o,$(basename $(2))))
@@ -70,7 +74,10 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 CFLAGS := -std=gnu11 -g $(WARN) -I. -Igenerated
 KERNEL_CFLAGS := $(CFLAGS) -O2 -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
 	-mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
-	-fcf-protection=none -fno-common
+	-fcf-protection=none -fno-common -fno-omit-frame-pointer
+USER_CFLAGS := $(CFLAGS) -O2 -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
+	-fno-asynchronous-unwind-tables -fcf-protection=none -fno-common \
+	-ffunction-sections -fdata-sections
 HOST_CFLAGS := $(CFLAGS) -O2
 TEST_CFLAGS := $(CFLAGS) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
@@ -134,6 +141,7 @@ build/kernel/unix.o: $(call objects,build/kernel,$(UNIX) $(LIBRARY) $(HOT_OUT)/h
 	$(Q)$(LD) -r -z noexecstack $^ -o $@
 
 KO := $(foreach m,$(MODULES),build/modules/$(basename $(notdir $(m))).ko)
+include $(wildcard kernel/mdb/capstone.mk)
 build/modules/%.ko: build/kernel/kernel/modules/%.o
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
@@ -143,19 +151,37 @@ build/tests/modules/%.ko: build/kernel/tests/qemu/modules/%.o
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
 
+build/user/objects/%.o: %.c | $(HOT_OUT)/hotinline.h
+	$(call say,CC,$< (for users))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -MMD -MP -c $< -o $@
+
+build/user/objects/%.o: %.asm
+	$(call say,NASM,$< (for users))
+	@mkdir -p $(@D)
+	$(Q)$(NASM) $(NASMFLAGS) $< -o $@
+
+PROGRAMS := $(patsubst kernel/user/%.c,build/user/%,$(USER))
+$(PROGRAMS): build/user/%: kernel/user/user.ld build/user/objects/kernel/user/%.o \
+		$(call objects,build/user/objects,$(USER_LIBRARY))
+	$(call say,LD,$@)
+	$(Q)$(LD) -nostdlib -static -z noexecstack -z max-page-size=4096 --build-id=none \
+		--gc-sections -T $^ -o $@
+
 # archive: a cpio of a staged tree, stripped of what only a debugger reads. $(1): modules.
 define archive
 	$(call say,CPIO,$@)
-	$(Q)rm -rf $@.d && mkdir -p $@.d/modules
+	$(Q)rm -rf $@.d && mkdir -p $@.d/modules $@.d/bin
 	$(Q)$(OBJCOPY) --strip-debug build/kernel/unix.o $@.d/unix
 	$(Q)for m in $(1); do $(OBJCOPY) --strip-debug $$m $@.d/modules/$${m##*/} || exit 1; done
+	$(Q)for p in $(PROGRAMS); do $(OBJCOPY) --strip-debug $$p $@.d/bin/$${p##*/} || exit 1; done
 	$(Q)cd $@.d && find . -mindepth 1 | LC_ALL=C sort | \
 		cpio --quiet -o -H newc --reproducible -R 0:0 > $(CURDIR)/$@
 endef
-build/boot.cpio: build/kernel/unix.o $(KO) build/names.checked
+build/boot.cpio: build/kernel/unix.o $(KO) $(PROGRAMS) build/names.checked
 	$(call archive,$(KO))
 
-build/tests/boot.cpio: build/kernel/unix.o $(KO) $(TEST_KO)
+build/tests/boot.cpio: build/kernel/unix.o $(KO) $(TEST_KO) $(PROGRAMS)
 	@mkdir -p $(@D)
 	$(call archive,$(KO) $(TEST_KO))
 
@@ -172,6 +198,12 @@ run: all
 	@$(PYTHON) kernel/qemu/run.py $(if $(CPU),--cpu '$(CPU)') $(if $(ARGS),--args '$(ARGS)') \
 		$(if $(SMP),--smp '$(SMP)') $(if $(MACHINE),--machine '$(MACHINE)') \
 		$(if $(MEM),--mem '$(MEM)')
+
+##iso           build/hotinline.iso, which boots under BIOS and UEFI and on a real PC; ARGS=
+.PHONY: iso
+iso: all
+	$(call say,ISO,build/hotinline.iso)
+	$(Q)$(PYTHON) kernel/qemu/iso.py --args '$(ARGS)' build/hotinline.iso
 
 # ---- tests ----
 
@@ -205,7 +237,7 @@ lint: all tests-built
 	$(call say,FORMAT,clang-format)
 	$(Q)clang-format --dry-run --Werror $(C_FILES)
 	$(call say,WARN,clang)
-	$(Q)for f in $(filter %.c,$(LIBRARY) $(UNIX) $(BOOT) $(MODULES)) $(HOT_OUT)/hottable.c; do \
+	$(Q)for f in $(filter %.c,$(LIBRARY) $(UNIX) $(BOOT) $(MODULES) $(USER)) $(HOT_OUT)/hottable.c; do \
 		$(CLANG) $(KERNEL_CFLAGS) -fsyntax-only $$f || exit 1; done
 	$(Q)for f in $(TOOL) $(HOST_TESTS); do \
 		$(CLANG) $(HOST_CFLAGS) -fsyntax-only $$f || exit 1; done

@@ -11,6 +11,11 @@
 static const char *cmdline;
 static unsigned ncpus;
 
+bool boot_argument(const char *name, char *value, size_t size)
+{
+	return args_find(cmdline, name, value, size);
+}
+
 static bool argument_is_1(const char *prefix, const char *name)
 {
 	char argument[ARG_MAX], value[ARG_MAX];

@@ -2,7 +2,9 @@
  * Patches unix, through a second mapping of its text that can be written and not executed and that
  * is gone afterwards. Modules need none of this: krtld patches them before they are protected.
  */
+#include "hotinline.h"
 #include "hottable.h"
+#include "kernel/arch/amd64/amd64.h"
 #include "kernel/defs.h"
 
 /* A refusal, in one line. */
@@ -36,27 +38,33 @@ static void patch(struct krtld_module *module)
 	const struct krtld_region *text = &module->regions[KRTLD_TEXT];
 	uint8_t *alias = kas_alias(text->bytes, text->size);
 	struct hot_error error;
-	bool ok;
+	bool ok, on;
 
 	if (!alias)
 		panic("no memory for a writable view of %s", module->name);
+	mdb_break_lift();
 	move_texts(module, alias - text->bytes);
+	on = interrupts_off();
 	ok = do_hotinlines(krtld.machine, module->texts, module->ntexts, &error);
+	cpu_synchronise();
+	interrupts_restore(on);
 	move_texts(module, text->bytes - alias);
 	kas_unalias(alias, text->size);
-	cpu_synchronise();
+	mdb_break_arm();
 	if (ok)
 		return;
 	report("hotinline", &error);
 	panic("%s cannot be patched", module->name);
 }
 
-/* An NMI in here would find text half written; it would be a panic anyway (traps.c). */
+/* No interrupt may run text that is half written, nor before the core has seen all of it. An NMI
+ * cannot be stopped; until traps_patched() it goes to code without a site. */
 void startup_smap(void)
 {
 	patch(krtld.first);
 	if (feature_has(HOT_FEATURE_SMAP))
 		cpu_enable_smap();
+	smap_enable();
 }
 
 /* Whether a module's live text is what the table and the features demand; if not, says where. */

@@ -29,15 +29,20 @@ void unix_main(struct bootinfo *info)
 {
 	unsigned nchecks;
 
-	memory_init(info);    /* pages and page tables, as the boot program left them */
-	modules_init(info);   /* krtld, with unix as its first module */
-	thread_init();        /* this is a thread, too */
-	traps_init();         /* from here on an exception is a panic that says where */
-	paging_drop_low();    /* and the boot program is out of reach */
-	cpu_init();           /* SMEP, UMIP, FSGSBASE: what needs no patching */
-	features_init(info);  /* read the CPU's features once, and decide */
-	startup_smap();       /* patch unix; CR4.SMAP after that, never before */
+	memory_init(info);       /* pages and page tables, as the boot program left them */
+	modules_init(info);      /* krtld, with unix as its first module */
+	thread_init(info->root); /* this is a thread, too */
+	traps_init();            /* from here on an exception is a panic that says where */
+	paging_drop_low();       /* and the boot program is out of reach */
+	cpu_init();              /* SMEP, UMIP, FSGSBASE: what needs no patching */
+	features_init(info);     /* read the CPU's features once, and decide */
+	mdb_start();             /* boot argument -k: the debugger, before unix is patched */
+	startup_smap();          /* patch unix; CR4.SMAP after that, never before */
+	traps_patched();      /* the entry code is as it shall be: non-maskable interrupts, too */
 	nchecks = selftest(); /* what was chosen works; the windows open and close */
+	syscall_init();       /* the way in for users, and back */
+	apic_init();          /* the timer and the clock */
+	thread_start();       /* from here on others may have their turn */
 	banner(nchecks);      /* what this machine is, in a few lines */
 	prompt();             /* look around; poweroff ends it */
 }

@@ -53,6 +53,11 @@ void modules_init(const struct bootinfo *info)
 	krtld.machine->table = &hot_table;
 }
 
+bool archive_find(const char *name, struct archive *file)
+{
+	return cpio_find(&archive, name, file);
+}
+
 /* A copy of the object, which lives and dies with the module. NULL after a message. */
 static struct object *read_object(const char *name)
 {
@@ -108,6 +113,7 @@ bool module_load(const char *name)
 bool module_unload(const char *name)
 {
 	struct krtld_module *module = krtld_find(&krtld, name);
+	struct krtld_region text;
 	struct object *object;
 
 	if (!module || module == krtld.first) {
@@ -117,8 +123,10 @@ bool module_unload(const char *name)
 		return false;
 	}
 	object = (struct object *)module->name; /* its first member */
+	text = module->regions[KRTLD_TEXT];
 	if (!krtld_unload(&krtld, module))
 		return false;
+	mdb_break_forget(text.address, text.size);
 	kprintf("%s: unloaded\n", name);
 	forget_object(object);
 	return true;
@@ -142,26 +150,43 @@ static uint64_t kas_used(void)
 	return n;
 }
 
+/* The next module in the archive, its name put into line; NULL: no more. */
+static const char *next_in_archive(size_t *position, char *line)
+{
+	const char *name;
+
+	while ((name = cpio_list(&archive, position))) {
+		size_t n = strlen(name);
+
+		if (strncmp(name, "modules/", 8) != 0 || n < 12 || strcmp(name + n - 3, ".ko") != 0)
+			continue;
+		ksnprintf(line, n - 10 < NAME_MAX_SIZE ? n - 10 : NAME_MAX_SIZE, "%s", name + 8);
+		return line;
+	}
+	return NULL;
+}
+
+void modules_offer(struct completion *completion)
+{
+	char line[NAME_MAX_SIZE];
+
+	for (size_t position = 0; next_in_archive(&position, line);)
+		line_offer(completion, line);
+}
+
 /* What is loaded, what could be, and how much memory is left. */
 void modules_list(void)
 {
 	char line[NAME_MAX_SIZE];
 	size_t position = 0;
-	const char *name;
 
 	kprintf("%-12s %-16s %7s %7s %7s %6s %6s %6s\n", "module", "text at", "text", "rodata",
 		"data", "sites", "plain", "users");
 	for (const struct krtld_module *m = krtld.first; m; m = m->next)
 		list_module(m);
 	kprintf("in the archive:");
-	while ((name = cpio_list(&archive, &position))) {
-		size_t n = strlen(name);
-
-		if (strncmp(name, "modules/", 8) != 0 || n < 12 || strcmp(name + n - 3, ".ko") != 0)
-			continue;
-		ksnprintf(line, n - 10 < sizeof(line) ? n - 10 : sizeof(line), "%s", name + 8);
+	while (next_in_archive(&position, line))
 		kprintf(" %s", line);
-	}
 	kprintf("\nfree pages: %lu of %lu bytes; kernel addresses: %lu of %lu pages in use\n",
 		pages.nfree, PAGE_SIZE, kas_used(), KAS_SIZE / PAGE_SIZE);
 }

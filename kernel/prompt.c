@@ -1,13 +1,9 @@
 /*
- * The prompt: reads a line from the console, with the few keys that everybody expects, and runs the
- * command. main.c ends here.
+ * The prompt: reads a line from the console (line.c), and runs the command. main.c ends here.
  */
 #include "kernel/defs.h"
 
-#define LINE_SIZE 256
 #define WORDS_MAX 8
-#define CTRL(c)   ((c)&0x1f)
-#define DELETE    0x7f
 
 struct command {
 	const char *name;
@@ -68,8 +64,10 @@ static bool run_hotinlines(unsigned argc, char **argv)
 		return false;
 	if (module && !find_module(argv[0], module))
 		return true;
+	mdb_break_lift();
 	if (!sites_list(module, verify))
 		verdict_fail("live text is not what the features demand");
+	mdb_break_arm();
 	return true;
 }
 
@@ -99,6 +97,19 @@ static bool run_sym(unsigned argc, char **argv)
 	return true;
 }
 
+static bool run_mdb(unsigned argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "-k") == 0)
+		mdb_shell(NULL);
+	else if (argc == 2 && strcmp(argv[1], "-K") == 0)
+		mdb_enter(NULL, "asked for by mdb -K");
+	else if (argc == 4 && strcmp(argv[1], "-k") == 0 && strcmp(argv[2], "-c") == 0)
+		mdb_shell(argv[3]);
+	else
+		return false;
+	return true;
+}
+
 static bool run_poweroff(unsigned argc, char **argv)
 {
 	(void)argc, (void)argv;
@@ -117,6 +128,10 @@ static const struct command commands[] = {
      "every site: address, name, form, hotinline, condition, chosen alternative, bytes before\n"
      "and now; -v compares live text with the table again",
      0, 2, run_hotinlines},
+    {"mdb", "-k [-c 'COMMAND'] | -K",
+     "the debugger: -k looks at the system while it runs (-c: one command, and back); -K stops\n"
+     "it. ::help lists the debugger's commands",
+     1, 3, run_mdb},
     {"modinfo", "[MODULE]",
      "what is loaded, and what the archive has; or the sections of one module: index, address,\n"
      "size and name, as krtld --layout takes them",
@@ -133,16 +148,23 @@ static const struct command commands[] = {
 static const char boot_arguments[] =
     "boot arguments:\n"
     "  disable_FEATURE=1  take a feature for absent, whatever the CPU says\n"
+    "  -k                 enter the debugger before unix is patched, and in a panic\n"
     "  FEATURE=1          decide that a feature declared `boot` holds (up=1: one CPU only)\n"
-    "  nokaslr            put unix at a fixed address\n";
+    "  nokaslr            put unix at a fixed address\n"
+    "  nmi=count          count non-maskable interrupts: no panic\n"
+    "  timer=HZ           how often the timer interrupts\n";
 
 static const struct command *find_command(const char *name)
 {
 	for (unsigned i = 0; i < NCOMMANDS; i++)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
-	kprintf("%s: no such command; help lists them\n", name);
 	return NULL;
+}
+
+static void no_command(const char *name)
+{
+	kprintf("%s: no such command; help lists them\n", name);
 }
 
 static bool run_help(unsigned argc, char **argv)
@@ -153,6 +175,8 @@ static bool run_help(unsigned argc, char **argv)
 		command = find_command(argv[1]);
 		if (command)
 			kprintf("%s %s\n%s\n", command->name, command->arguments, command->help);
+		else
+			no_command(argv[1]);
 		return true;
 	}
 	for (unsigned i = 0; i < NCOMMANDS; i++)
@@ -161,21 +185,40 @@ static bool run_help(unsigned argc, char **argv)
 	return true;
 }
 
+/* The end of the word that starts there: a blank that is in no quotes, which are taken out. */
+static char *end_of_word(char *from)
+{
+	char *to = from, quote = '\0';
+
+	for (; *from && (quote || *from != ' '); from++) {
+		if (*from == quote)
+			quote = '\0';
+		else if (!quote && (*from == '\'' || *from == '"'))
+			quote = *from;
+		else
+			*to++ = *from;
+	}
+	if (to != from)
+		*to = '\0';
+	return from;
+}
+
 /* Cuts a line at its blanks. Returns the number of words, more than WORDS_MAX if there are. */
 static unsigned split(char *line, char **words)
 {
 	unsigned n = 0;
 
-	for (char last = ' '; *line; line++) {
-		char c = *line;
-
-		if (c == ' ' || c == '\t')
-			*line = '\0', c = ' ';
-		else if (last == ' ' && n++ < WORDS_MAX)
+	for (;;) {
+		while (*line == ' ')
+			line++;
+		if (!*line)
+			return n;
+		if (n++ < WORDS_MAX)
 			words[n - 1] = line;
-		last = c;
+		line = end_of_word(line);
+		if (*line)
+			*line++ = '\0';
 	}
-	return n;
 }
 
 static void run(char *line)
@@ -188,61 +231,45 @@ static void run(char *line)
 		kprintf("a command has at most %u words\n", WORDS_MAX);
 		return;
 	}
-	command = n ? find_command(words[0]) : NULL;
-	if (!command)
+	if (!n)
 		return;
+	command = find_command(words[0]);
+	if (!command) {
+		if (!program_run(n, words))
+			no_command(words[0]);
+		return;
+	}
 	if (n - 1 < command->min || n - 1 > command->max || !command->run(n, words))
 		kprintf("usage: %s %s\n", command->name, command->arguments);
 }
 
-static void rub_out(unsigned n)
+/* What Tab offers: commands; behind one that takes a module, modules; else symbols. */
+static void complete(struct completion *completion)
 {
-	while (n--)
-		kprintf("\b \b");
-}
-
-/* Reads a line, without its end. LF after CR counts as one end. */
-static void read_line(char *line)
-{
-	static bool after_cr;
-	unsigned n = 0;
-
-	for (;;) {
-		char c = serial_get();
-		bool skip = c == '\n' && after_cr;
-
-		after_cr = c == '\r';
-		if (skip)
-			continue;
-		if (c == '\r' || c == '\n')
-			break;
-		if (c == CTRL('C')) {
-			n = 0;
-			kprintf("^C");
-			break;
-		}
-		if (c == CTRL('U')) {
-			rub_out(n);
-			n = 0;
-		} else if ((c == '\b' || c == DELETE) && n) {
-			rub_out(1);
-			n--;
-		} else if (c >= ' ' && c < DELETE && n < LINE_SIZE - 1) {
-			serial_put(c);
-			line[n++] = c;
-		}
-	}
-	line[n] = '\0';
-	kprintf("\n");
+	completion->suffix = ' ';
+	if (completion->word == completion->line)
+		for (unsigned i = 0; i < NCOMMANDS; i++)
+			line_offer(completion, commands[i].name);
+	else if (strncmp(completion->line, "mod", 3) == 0)
+		modules_offer(completion);
+	else if (strncmp(completion->line, "hotinlines ", 11) == 0)
+		mdb_offer_modules(completion, "");
+	else if (strncmp(completion->line, "help ", 5) == 0)
+		for (unsigned i = 0; i < NCOMMANDS; i++)
+			line_offer(completion, commands[i].name);
+	else if (strncmp(completion->line, "dump ", 5) == 0 ||
+		 strncmp(completion->line, "sym ", 4) == 0)
+		mdb_offer_symbols(completion);
 }
 
 void prompt(void)
 {
-	char line[LINE_SIZE];
+	static struct line_editor editor = {.prompt = "hotinline> ", .complete = complete};
+	char line[LINE_ROOM];
 
-	for (;;) {
-		kprintf("hotinline> ");
-		read_line(line);
-		run(line);
-	}
+	for (;;)
+		if (line_read(&editor, line))
+			run(line);
+		else
+			kprintf("\nCtrl-D: `poweroff` ends it\n");
 }

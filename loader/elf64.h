@@ -1,6 +1,7 @@
 /*
  * The parts of ELF64 that krtld reads, by the names of the gABI (System V ABI, chapters 4 and 5).
- * krtld is freestanding and so cannot have <elf.h>. Private to loader/.
+ * krtld is freestanding and so cannot have <elf.h>. For loader/, and for kernel/elf.c,
+ * which loads programs.
  */
 #ifndef HOTINLINE_LOADER_ELF64_H
 #define HOTINLINE_LOADER_ELF64_H

@@ -167,6 +167,11 @@ bool krtld_lookup(const struct krtld *krtld, const char *name, uint64_t *value)
 bool krtld_module_symbol(const struct krtld_module *module, const char *name, uint64_t *value)
     __attribute__((warn_unused_result));
 
+/* The symbols of a module, global and local: the one at *position, which moves on; start with 0.
+ * False: no more. */
+bool krtld_next_symbol(const struct krtld_module *module, uint32_t *position, const char **name,
+		       uint64_t *value, uint64_t *size) __attribute__((warn_unused_result));
+
 /* Names an address: the module it is in, and the nearest symbol at or below it in its section.
  * NULL: in no module. *symbol is NULL where there is none; *size is 0 where it is unknown. */
 const struct krtld_module *krtld_name(const struct krtld *krtld, uint64_t address,

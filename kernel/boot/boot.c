@@ -111,13 +111,18 @@ static uint64_t load_unix(void)
 	return entry;
 }
 
-void boot_main(uint64_t start_info)
+void boot_main(uint64_t start_info, uint32_t magic)
 {
 	static struct machine_info machine;
 	uint64_t entry, stack;
 
 	serial_init();
-	pvh_read(start_info, &machine);
+	if (magic == MULTIBOOT2_MAGIC)
+		multiboot2_read(start_info, &machine);
+	else
+		pvh_read(start_info, &machine);
+	if (!machine.ram_end)
+		panic("the memory map has no RAM behind the boot program");
 	memory_init(&machine);
 	if (!kas_init(choose_base(machine.cmdline)))
 		panic("no memory for page tables: give QEMU more than -m 16M");

@@ -14,15 +14,22 @@ struct machine_info {
 	char cmdline[CMDLINE_MAX];
 };
 
+/* memory.c */
+void memory_add(struct machine_info *machine, uint64_t start, uint64_t size);
+
 /* pvh.c */
 void pvh_read(uint64_t start_info, struct machine_info *machine);
+
+/* multiboot2.c */
+#define MULTIBOOT2_MAGIC 0x36d76289u
+void multiboot2_read(uint64_t boot_info, struct machine_info *machine);
 
 /* entry.asm */
 extern uint64_t boot_root[512];
 void boot_enter(const struct bootinfo *info, uint64_t entry, uint64_t stack)
     __attribute__((noreturn));
 
-/* boot.c: called by entry.asm */
-void boot_main(uint64_t start_info) __attribute__((noreturn));
+/* boot.c: called by entry.asm. magic: MULTIBOOT2_MAGIC, or 0 for PVH */
+void boot_main(uint64_t start_info, uint32_t magic) __attribute__((noreturn));
 
 #endif

@@ -1,6 +1,8 @@
-; The PVH entry: QEMU's firmware leaves the CPU here in 32-bit protected mode, paging off, ebx =
-; physical address of struct hvm_start_info (Xen docs/misc/pvh.pandoc). We make an identity map of
-; the first 4 GiB with 2 MiB pages, enter long mode, and call boot_main() in boot.c.
+; Where the machine's firmware or GRUB leaves the CPU: in 32-bit protected mode, paging off, ebx =
+; physical address of what it tells us. That is struct hvm_start_info at the PVH entry (Xen
+; docs/misc/pvh.pandoc), which QEMU's -kernel uses, and the boot information at the multiboot2 entry
+; (multiboot2 specification 3.3), which the ISO uses. We make an identity map of the first 4 GiB
+; with 2 MiB pages, enter long mode, and call boot_main() in boot.c.
 
 COM1		equ 0x3f8
 DEBUG_EXIT	equ 0xf4
@@ -14,6 +16,25 @@ EFER_NXE	equ 1 << 11
 PTE_P_W		equ 3
 PTE_P_W_PS	equ 0x83
 
+MULTIBOOT2	equ 0xe85250d6		; the header's magic number: specification 3.1.1
+MULTIBOOT2_I386	equ 0
+TAG_END		equ 0
+TAG_ENTRY	equ 3
+TAG_ALIGN	equ 6			; modules begin at pages
+
+	section .multiboot2 alloc noexec nowrite align=8
+multiboot2_header:
+	dd MULTIBOOT2, MULTIBOOT2_I386, .end - multiboot2_header
+	dd -(MULTIBOOT2 + MULTIBOOT2_I386 + .end - multiboot2_header)
+	dw TAG_ENTRY, 0
+	dd 12, multiboot2_start
+	align 8, db 0
+	dw TAG_ALIGN, 0
+	dd 8
+	dw TAG_END, 0
+	dd 8
+.end:
+
 	section .note.pvh alloc noexec nowrite align=4
 	dd 4, 8, 18			; sizes of name and value; XEN_ELFNOTE_PHYS32_ENTRY
 	db "Xen", 0
@@ -21,10 +42,16 @@ PTE_P_W_PS	equ 0x83
 
 	section .text
 	bits 32
+multiboot2_start:
+	mov ebp, eax			; MULTIBOOT2_MAGIC: boot.h
+	jmp start
+
 	global pvh_start
 pvh_start:
+	xor ebp, ebp
+start:
 	mov esp, boot_stack_top
-	mov edi, ebx			; boot_main's argument; cpuid overwrites ebx
+	mov edi, ebx			; boot_main's arguments; cpuid overwrites ebx
 	mov eax, 0x80000000
 	cpuid
 	cmp eax, 0x80000001
@@ -101,6 +128,7 @@ long_mode:
 	mov fs, eax
 	mov gs, eax
 	mov edi, edi
+	mov esi, ebp
 	xor ebp, ebp
 	extern boot_main
 	call boot_main			; does not return

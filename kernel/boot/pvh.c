@@ -37,34 +37,10 @@ struct start_memory {
 };
 _Static_assert(sizeof(struct start_memory) == 24, "fixed by the PVH ABI");
 
-extern uint8_t boot_end[]; /* boot.ld */
-
-static uint64_t min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-/* The piece of RAM that the boot program is in, from its end on, without the archive. */
-static void find_memory(const struct start_info *info, struct machine_info *machine)
-{
-	const struct start_memory *map = physmap(info->memory);
-	uint64_t used = (uint64_t)boot_end;
-
-	for (uint32_t i = 0; i < info->nmemory; i++) {
-		uint64_t end = map[i].address + map[i].size;
-
-		if (map[i].type != MEMORY_RAM || map[i].address > used || end <= used)
-			continue;
-		machine->ram_start = used;
-		machine->ram_end = min(end, PHYSMAP_MAX) & ~PAGE_MASK;
-	}
-	if (machine->archive >= used && machine->archive < machine->ram_end)
-		machine->ram_end = machine->archive & ~PAGE_MASK;
-}
-
 void pvh_read(uint64_t start_info, struct machine_info *machine)
 {
 	const struct start_info *info = physmap(start_info);
+	const struct start_memory *memory;
 	const struct start_module *modules;
 
 	if (info->magic != START_INFO_MAGIC || info->version < 1)
@@ -78,7 +54,8 @@ void pvh_read(uint64_t start_info, struct machine_info *machine)
 	machine->archive = modules[0].address;
 	machine->archive_size = modules[0].size;
 	machine->rsdp = info->rsdp;
-	find_memory(info, machine);
-	if (!machine->ram_end)
-		panic("the memory map has no RAM behind the boot program");
+	memory = physmap(info->memory);
+	for (uint32_t i = 0; i < info->nmemory; i++)
+		if (memory[i].type == MEMORY_RAM)
+			memory_add(machine, memory[i].address, memory[i].size);
 }

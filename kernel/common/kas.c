@@ -3,6 +3,7 @@
  * first, with an unmapped page behind each piece. What is not writable here is not writable
  * through the physmap either. Used by memory.c for krtld, and for the stack of unix.
  */
+#include "kernel/arch/amd64/amd64.h"
 #include "kernel/defs.h"
 
 #define KAS_PAGES (KAS_SIZE / PAGE_SIZE)
@@ -26,8 +27,11 @@ static bool taken(size_t page)
 	return kas.used[page / 64] >> page % 64 & 1;
 }
 
+/* Other threads do the same: the timer must not come in between. */
 static void mark(size_t page, size_t n, bool take)
 {
+	bool on = interrupts_off();
+
 	for (; n; page++, n--) {
 		uint64_t bit = 1ul << page % 64;
 
@@ -36,10 +40,11 @@ static void mark(size_t page, size_t n, bool take)
 		else
 			kas.used[page / 64] &= ~bit;
 	}
+	interrupts_restore(on);
 }
 
 /* n free pages and one behind them, marked as taken; 0: there are none. */
-static uint64_t reserve(size_t n, size_t align)
+static uint64_t find(size_t n, size_t align)
 {
 	size_t found = 0;
 
@@ -54,6 +59,15 @@ static uint64_t reserve(size_t n, size_t align)
 		}
 	}
 	return 0;
+}
+
+static uint64_t reserve(size_t n, size_t align)
+{
+	bool on = interrupts_off();
+	uint64_t start = find(n, align);
+
+	interrupts_restore(on);
+	return start;
 }
 
 static size_t page_index(uint64_t address)

@@ -13,15 +13,23 @@
 #define PTE_NX      (1ul << 63)
 #define PTE_ADDRESS 0x000ffffffffff000ul
 
-static uint64_t paging_root;
+static uint64_t paging_root; /* of the high half, which all have in common */
+static uint64_t paging_low;  /* of the low half: the current thread's */
 
 /* Reserved, and so a fault, on a CPU that has no NX. */
 static uint64_t paging_nx;
 
 void paging_init(uint64_t root)
 {
-	paging_root = root;
+	paging_root = paging_low = root;
 	paging_nx = rdmsr(EFER) & EFER_NXE ? PTE_NX : 0;
+}
+
+/* Changes to other page tables, whose high half must be the same. */
+void paging_use(uint64_t root)
+{
+	paging_low = root;
+	write_cr3(root);
 }
 
 static uint64_t prot_bits(enum prot prot)
@@ -30,7 +38,9 @@ static uint64_t prot_bits(enum prot prot)
 	case PROT_R: return PTE_P | paging_nx;
 	case PROT_RW: return PTE_P | PTE_W | paging_nx;
 	case PROT_RX: return PTE_P;
+	case PROT_USER_R: return PTE_P | PTE_U | paging_nx;
 	case PROT_USER_RW: return PTE_P | PTE_W | PTE_U | paging_nx;
+	case PROT_USER_RX: return PTE_P | PTE_U;
 	}
 	return 0;
 }
@@ -39,7 +49,7 @@ static uint64_t prot_bits(enum prot prot)
  * Users may reach what the last level lets them: tables of the low half have PTE_U. */
 static uint64_t *walk(uint64_t address, bool make)
 {
-	uint64_t *table = physmap(paging_root);
+	uint64_t *table = physmap(address < PHYSMAP ? paging_low : paging_root);
 
 	for (int shift = 39; shift > 12; shift -= 9) {
 		uint64_t *up = &table[address >> shift & 511];
@@ -56,6 +66,25 @@ static uint64_t *walk(uint64_t address, bool make)
 		table = physmap(*up & PTE_ADDRESS);
 	}
 	return &table[address >> 12 & 511];
+}
+
+/* The first page from that address on that is mapped, in the low half; end, if there is none before
+ * it. What has no table is passed over at once. */
+uint64_t paging_next(uint64_t address, uint64_t end)
+{
+	while (address < end) {
+		uint64_t entry = ((uint64_t *)physmap(paging_low))[address >> 39 & 511];
+		int shift = 39;
+
+		while (entry & PTE_P && shift > 12) {
+			shift -= 9;
+			entry = ((uint64_t *)physmap(entry & PTE_ADDRESS))[address >> shift & 511];
+		}
+		if (entry & PTE_P)
+			return address;
+		address = (address | ((1ul << shift) - 1)) + 1;
+	}
+	return end;
 }
 
 bool paging_map(uint64_t address, uint64_t physical, enum prot prot)
@@ -94,6 +123,39 @@ void paging_unmap(uint64_t address)
 	if (pte)
 		*pte = 0;
 	invlpg(address);
+}
+
+/* New page tables with an empty low half. 0: no memory. */
+uint64_t paging_new(void)
+{
+	uint64_t root = page_alloc();
+
+	if (root)
+		memcpy((uint64_t *)physmap(root) + 256, (uint64_t *)physmap(paging_root) + 256,
+		       256 * sizeof(uint64_t));
+	return root;
+}
+
+/* Frees a table of the low half, with the pages below it. level 1 is the last. */
+static void free_table(uint64_t physical, unsigned level, unsigned nentries)
+{
+	const uint64_t *table = physmap(physical);
+
+	for (unsigned i = 0; i < nentries; i++) {
+		if (!(table[i] & PTE_P))
+			continue;
+		if (level > 1)
+			free_table(table[i] & PTE_ADDRESS, level - 1, 512);
+		else
+			page_free(table[i] & PTE_ADDRESS);
+	}
+	page_free(physical);
+}
+
+/* All of what paging_new() began; not while it is in use. */
+void paging_free(uint64_t root)
+{
+	free_table(root, 4, 256);
 }
 
 /* Whether the address is mapped; physical and user may be NULL. */

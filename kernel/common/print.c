@@ -1,10 +1,17 @@
 /*
- * Formatted output to the console and into memory: %c %s %d %u %x %lu %lx %%, each with a width
- * and with the flags `-` and `0`. Used everywhere.
+ * Formatted output to the console and into memory: %c %s %d %u %x %ld %lu %lx %%, each with a width
+ * and with the flags `-` and `0`. Used everywhere. What goes to the console is kept in a ring, the
+ * message buffer, so that the debugger can show it again.
  */
 #include <stdarg.h>
 
 #include "kernel/defs.h"
+
+#define MSGBUF_SIZE 32768u /* bytes, a power of two */
+
+static char msgbuf[MSGBUF_SIZE];
+static unsigned msgbuf_end; /* bytes ever put into it */
+static bool msgbuf_paused;
 
 /* Where characters go: into line while there is room, or to the console where there is none. */
 struct sink {
@@ -20,10 +27,34 @@ struct conversion {
 	unsigned width;
 };
 
+static void put_console(char c)
+{
+	if (!msgbuf_paused)
+		msgbuf[msgbuf_end++ % MSGBUF_SIZE] = c;
+	serial_put(c);
+}
+
+/* What a debugger prints is not what it is there to look at. */
+void msgbuf_pause(bool pause)
+{
+	msgbuf_paused = pause;
+}
+
+/* The console's last output, oldest first, from the first whole line on. */
+void msgbuf_print(void)
+{
+	unsigned end = msgbuf_end, at = end > MSGBUF_SIZE ? end - MSGBUF_SIZE : 0;
+
+	while (at && at != end && msgbuf[at++ % MSGBUF_SIZE] != '\n')
+		continue;
+	for (; at != end; at++)
+		serial_put(msgbuf[at % MSGBUF_SIZE]);
+}
+
 static void put(struct sink *sink, char c)
 {
 	if (!sink->line)
-		serial_put(c);
+		put_console(c);
 	else if (sink->used + 1 < sink->size)
 		sink->line[sink->used] = c;
 	sink->used++;
@@ -69,10 +100,8 @@ static const char *parse(const char *format, struct conversion *how)
 	}
 	while (*format >= '0' && *format <= '9')
 		how->width = how->width * 10 + (unsigned)(*format++ - '0');
-	if (*format == 'l') {
+	for (; *format == 'l'; format++)
 		how->is_long = true;
-		format++;
-	}
 	return format;
 }
 
@@ -80,7 +109,7 @@ static void vformat(struct sink *sink, const char *format, va_list args)
 {
 	struct conversion how;
 	const char *s;
-	int number;
+	int64_t number;
 	char c;
 
 	for (; *format; format++) {
@@ -99,7 +128,7 @@ static void vformat(struct sink *sink, const char *format, va_list args)
 			put_padded(sink, s ? s : "(null)", s ? strlen(s) : 6, &how);
 			break;
 		case 'd':
-			number = va_arg(args, int);
+			number = how.is_long ? va_arg(args, int64_t) : va_arg(args, int);
 			put_number(sink, number < 0 ? -(uint64_t)number : (uint64_t)number, 10,
 				   number < 0, &how);
 			break;
@@ -132,15 +161,23 @@ void kprintf(const char *format, ...)
 }
 
 /* Returns what the whole line would have needed, without its NUL. */
-int ksnprintf(char *line, size_t size, const char *format, ...)
+int vksnprintf(char *line, size_t size, const char *format, va_list args)
 {
 	struct sink sink = {line, size, 0};
-	va_list args;
 
-	va_start(args, format);
 	vformat(&sink, format, args);
-	va_end(args);
 	if (size)
 		line[sink.used < size ? sink.used : size - 1] = '\0';
 	return (int)sink.used;
+}
+
+int ksnprintf(char *line, size_t size, const char *format, ...)
+{
+	va_list args;
+	int used;
+
+	va_start(args, format);
+	used = vksnprintf(line, size, format, args);
+	va_end(args);
+	return used;
 }

@@ -1,6 +1,6 @@
 /*
  * COM1, a 16550 UART, polled: 115200 baud, 8 bits, no parity. The only device of the kernel's
- * console. Used by print.c, and by prompt.c to read.
+ * console. Used by print.c, and by console.c to read.
  */
 #include "kernel/defs.h"
 #include "kernel/arch/amd64/amd64.h"
@@ -40,9 +40,12 @@ void serial_put(char c)
 	send(c);
 }
 
-char serial_get(void)
+bool serial_ready(void)
 {
-	while (!(inb(LINE_STATUS) & READY_TO_READ))
-		asm volatile("pause");
+	return inb(LINE_STATUS) & READY_TO_READ;
+}
+
+char serial_take(void)
+{
 	return (char)inb(DATA);
 }

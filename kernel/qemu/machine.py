@@ -27,6 +27,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMPT = b"\nhotinline> "
+DEBUGGER = b"\n[0]> "  # the debugger's prompt while the system is stopped
+OVMF = "/usr/share/ovmf/OVMF.fd"  # UEFI for QEMU, Debian's package ovmf
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -58,23 +60,36 @@ class Config:
     archive: Path = ROOT / "build/boot.cpio"
     qemu: str = "qemu-system-x86_64"
     extra: tuple[str, ...] = ()
+    iso: Path | None = None  # what iso.py made, with kernel, archive and args in it
+    uefi: bool = False  # instead of BIOS, for an ISO
 
     def title(self) -> str:
         """As a heading: "max, disable_smap=1"."""
         words = [self.cpu] + [self.machine] * (self.machine != "q35")
+        words += [self.boot()] * bool(self.iso)
         words += [f"{self.smp} CPUs"] * (self.smp != "1") + [self.args] * bool(self.args)
         return ", ".join(words)
 
+    def boot(self) -> str:
+        """How the kernel is loaded."""
+        return ("UEFI" if self.uefi else "BIOS") if self.iso else "PVH"
+
+    def files(self) -> list[Path]:
+        """What must be there before it can start."""
+        return [self.iso] if self.iso else [self.kernel, self.archive]
+
     def command(self, serial: int, qmp: int) -> list[str]:
         """QEMU's command line; serial and qmp are file descriptors of sockets."""
+        medium = ["-kernel", str(self.kernel), "-initrd", str(self.archive), "-append", self.args]
+        if self.iso:
+            medium = ["-cdrom", str(self.iso)] + ["-bios", OVMF] * self.uefi
         return [
             self.qemu, "-accel", "tcg", "-machine", self.machine, "-cpu", self.cpu,
             "-smp", self.smp, "-m", self.mem, "-display", "none", "-nodefaults", "-no-reboot",
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
             "-chardev", f"socket,id=serial,fd={serial}", "-serial", "chardev:serial",
             "-chardev", f"socket,id=qmp,fd={qmp}", "-mon", "chardev=qmp,mode=control",
-            "-kernel", str(self.kernel), "-initrd", str(self.archive), "-append", self.args,
-            *self.extra,
+            *medium, *self.extra,
         ]
 
 
@@ -100,7 +115,7 @@ class Ended(Exception):
         self.result = result
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Runs in the child: a guest that polls its console would otherwise outlive a killed parent."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -151,7 +166,7 @@ class Machine:
 
     def __enter__(self) -> Machine:
         self.limit(self.timeout)
-        for path in (self.config.kernel, self.config.archive):
+        for path in self.config.files():
             if not path.exists():
                 raise FileNotFoundError(f"{path}: not built; `make all` builds it")
         self._serial, serial = socket.socketpair()
@@ -159,7 +174,7 @@ class Machine:
         try:
             self._process = subprocess.Popen(
                 self.config.command(serial.fileno(), qmp.fileno()),
-                pass_fds=(serial.fileno(), qmp.fileno()), preexec_fn=_die_with_parent,
+                pass_fds=(serial.fileno(), qmp.fileno()), preexec_fn=die_with_parent,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         except OSError as error:
             reason = f"cannot run {self.config.qemu}: {error.strerror}"

@@ -2,15 +2,44 @@
 #ifndef HOTINLINE_KERNEL_AMD64_H
 #define HOTINLINE_KERNEL_AMD64_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#define EFLAGS_AC    (1ul << 18)
-#define EFER         0xc0000080u /* model-specific registers: Intel SDM vol. 4 */
-#define EFER_NXE     (1ul << 11)
-#define CR4_UMIP     (1ul << 11)
-#define CR4_FSGSBASE (1ul << 16)
-#define CR4_SMEP     (1ul << 20)
-#define CR4_SMAP     (1ul << 21)
+#define EFLAGS_TF      (1ul << 8)
+#define EFLAGS_IF      (1ul << 9)
+#define EFLAGS_DF      (1ul << 10)
+#define EFLAGS_IOPL    (3ul << 12)
+#define EFLAGS_NT      (1ul << 14)
+#define EFLAGS_AC      (1ul << 18)
+#define EFLAGS_ONE     (1ul << 1)  /* always set */
+#define EFER           0xc0000080u /* model-specific registers: Intel SDM vol. 4 */
+#define EFER_SCE       (1ul << 0)
+#define EFER_NXE       (1ul << 11)
+#define STAR           0xc0000081u
+#define LSTAR          0xc0000082u
+#define SFMASK         0xc0000084u
+#define GS_BASE        0xc0000101u
+#define CR0_MP         (1ul << 1)
+#define CR0_EM         (1ul << 2)
+#define CR0_TS         (1ul << 3)
+#define CR4_OSFXSR     (1ul << 9)
+#define CR4_OSXMMEXCPT (1ul << 10)
+#define CR4_UMIP       (1ul << 11)
+#define CR4_FSGSBASE   (1ul << 16)
+#define CR4_SMEP       (1ul << 20)
+#define CR4_SMAP       (1ul << 21)
+
+/* Segments, in the order that SYSCALL and SYSRET demand (Intel SDM vol. 3A, 5.8.8). */
+#define KERNEL_CODE    8
+#define KERNEL_DATA    16
+#define USER_DATA      (24 | 3)
+#define USER_CODE      (32 | 3)
+#define TSS_SEGMENT    40
+
+/* segments.c */
+void segments_init(void);
+void segments_set_stack(uint64_t top); /* where traps and system calls of user mode begin */
+void segments_set_nmi(uint64_t entry);
 
 static inline void outb(uint16_t port, uint8_t value)
 {
@@ -58,6 +87,19 @@ static inline uint64_t rdtsc(void)
 	return (uint64_t)high << 32 | low;
 }
 
+static inline uint64_t read_cr0(void)
+{
+	uint64_t value;
+
+	asm volatile("mov %%cr0, %0" : "=r"(value));
+	return value;
+}
+
+static inline void write_cr0(uint64_t value)
+{
+	asm volatile("mov %0, %%cr0" : : "r"(value) : "memory");
+}
+
 static inline uint64_t read_cr2(void)
 {
 	uint64_t value;
@@ -92,12 +134,36 @@ static inline void write_cr4(uint64_t value)
 	asm volatile("mov %0, %%cr4" : : "r"(value) : "memory");
 }
 
+static inline uint64_t read_cr8(void)
+{
+	uint64_t value;
+
+	asm volatile("mov %%cr8, %0" : "=r"(value));
+	return value;
+}
+
 static inline uint64_t read_flags(void)
 {
 	uint64_t value;
 
 	asm volatile("pushfq; popq %0" : "=r"(value));
 	return value;
+}
+
+/* Returns whether they were on, for interrupts_restore(). AC stays as it is, which popf would not
+ * promise. */
+static inline bool interrupts_off(void)
+{
+	bool were_on = read_flags() & EFLAGS_IF;
+
+	asm volatile("cli" : : : "memory");
+	return were_on;
+}
+
+static inline void interrupts_restore(bool were_on)
+{
+	if (were_on)
+		asm volatile("sti" : : : "memory");
 }
 
 static inline void invlpg(uint64_t address)

@@ -16,12 +16,15 @@ void cpu_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 	cpuid(leaf, subleaf, regs);
 }
 
-/* All that needs no patched site. (WP and NX: boot/entry.asm.) */
+/* All that needs no patched site, and SSE for user programs, of which every amd64 CPU has the first
+ * two. (WP and NX: boot/entry.asm.) */
 void cpu_init(void)
 {
 	uint32_t regs[4];
-	uint64_t cr4 = read_cr4();
+	uint64_t cr4 = read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
+	write_cr0((read_cr0() & ~(CR0_EM | CR0_TS)) | CR0_MP);
+	write_cr4(cr4);
 	cpuid(0, 0, regs);
 	if (regs[0] < 7)
 		return;

@@ -1,189 +1,155 @@
 /*
- * Segments, the interrupt table, and what becomes of an exception: a panic that says where it was.
- * Interrupts stay off; whatever arrives here is a mistake. main.c calls traps_init(),
- * trap_entry.asm calls trap().
+ * What becomes of an exception or an interrupt. trap_entry.asm calls trap(), with interrupts and AC
+ * off. A fault of a user program ends it; a fault of the kernel is a panic, with one exception: on a
+ * user address, in a window, when somebody waits for it (uaccess.c).
+ *
+ * Whether it was in a window is read from AC in the frame, and before anybody asks who waits for a
+ * fault: a handler that was meant for a bad address must not be given an access that SMAP forbids,
+ * which would fault again for ever once it is repeated.
  */
-#include "hotinline.h"
 #include "kernel/arch/amd64/amd64.h"
+#include "kernel/arch/amd64/frame.h"
 #include "kernel/defs.h"
 
-#define PIC_MASK_1   0x21 /* the two 8259 interrupt controllers of the ISA bus */
-#define PIC_MASK_2   0xa1
-#define NVECTORS     32
-#define CODE_SEGMENT 8
-#define TSS_SEGMENT  16
-#define IST_NMI      1 /* interrupt stacks: 1 .. 7, 0 is none */
-#define IST_DOUBLE   2
-#define IST_MACHINE  3
-#define NSTACKS      3
+#define LOW_HALF 0x800000000000ul /* canonical addresses below are users' */
 
-enum { VECTOR_NMI = 2, VECTOR_DOUBLE_FAULT = 8, VECTOR_PAGE_FAULT = 14, VECTOR_MACHINE_CHECK = 18 };
-
-struct frame {
-	uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
-	uint64_t rdi, rsi, rbp, rbx, rdx, rcx, rax;
-	uint64_t vector, error;
-	uint64_t rip, cs, flags, rsp, ss;
-};
-
-/* Intel SDM vol. 3A, figure 7-11. */
-struct tss {
-	uint32_t reserved0;
-	uint64_t rsp[3];
-	uint64_t reserved1;
-	uint64_t ist[7];
-	uint64_t reserved2;
-	uint32_t reserved3;
-} __attribute__((packed));
-_Static_assert(sizeof(struct tss) == 104, "Intel SDM vol. 3A, figure 7-11");
-
-/* Intel SDM vol. 3A, figure 6-8. */
-struct gate {
-	uint16_t offset_low;
-	uint16_t segment;
-	uint8_t ist;
-	uint8_t type; /* 0x8e: present, ring 0, interrupt gate */
-	uint16_t offset_middle;
-	uint32_t offset_high;
-	uint32_t reserved;
-};
-_Static_assert(sizeof(struct gate) == 16, "Intel SDM vol. 3A, figure 6-8");
-
-struct pointer {
-	uint16_t limit;
-	uint64_t base;
-} __attribute__((packed));
-
+/* trap_entry.asm */
 extern const uint64_t trap_vectors[NVECTORS];
-void trap(const struct frame *frame) __attribute__((noreturn));
+extern uint64_t nmi_early;
+void trap_nmi_early(void);
+void trap(struct frame *frame);
 
-static struct gate idt[NVECTORS];
-static struct tss tss;
-static uint8_t stacks[NSTACKS][PAGE_SIZE] __attribute__((aligned(16)));
-static uint64_t gdt[4] = {0, 0x00af9b000000ffff /* code, 64-bit, ring 0 */};
+static bool nmi_harmless; /* boot argument nmi=count */
+static uint64_t nmi_count;
 
-static const struct {
-	const char *mnemonic, *name;
-} vectors[NVECTORS] = {
-    {"#de", "Divide error"},
-    {"#db", "Debug"},
-    {"nmi", "Non-maskable interrupt"},
-    {"#bp", "Breakpoint"},
-    {"#of", "Overflow"},
-    {"#br", "Bound range"},
-    {"#ud", "Invalid opcode"},
-    {"#nm", "Device not available"},
-    {"#df", "Double fault"},
-    {"9", "Coprocessor overrun"},
-    {"#ts", "Invalid TSS"},
-    {"#np", "Segment not present"},
-    {"#ss", "Stack fault"},
-    {"#gp", "General protection"},
-    {"#pf", "Page fault"},
-    {"15", "Reserved"},
-    {"#mf", "x87 error"},
-    {"#ac", "Alignment check"},
-    {"#mc", "Machine check"},
-    {"#xm", "SIMD error"},
-    {"#ve", "Virtualisation"},
-    {"#cp", "Control protection"},
-    [22 ... 27] = {"?", "Reserved"},
-    [28] = {"#hv", "Hypervisor injection"},
-    [29] = {"#vc", "VMM communication"},
-    [30] = {"#sx", "Security"},
-    [31] = {"?", "Reserved"},
-};
-
-static void load_segments(void)
+/* SMAP forbids it, whether or not there is a page. */
+static bool is_violation(const struct frame *frame, uint64_t address)
 {
-	uint64_t base = (uint64_t)&tss;
-	struct pointer pointer = {sizeof(gdt) - 1, (uint64_t)gdt};
-
-	gdt[2] =
-	    (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ul << 40 | (base >> 24 & 0xff) << 56;
-	gdt[3] = base >> 32;
-	for (unsigned i = 0; i < NSTACKS; i++)
-		tss.ist[i] = (uint64_t)stacks[i] + PAGE_SIZE;
-	asm volatile("lgdt %0" : : "m"(pointer));
-	asm volatile("pushq %0; leaq 1f(%%rip), %%rax; pushq %%rax; lretq; 1:"
-		     :
-		     : "i"(CODE_SEGMENT)
-		     : "rax", "memory");
-	asm volatile("movl %0, %%ds; movl %0, %%es; movl %0, %%ss" : : "r"(0));
-	asm volatile("ltr %w0" : : "r"(TSS_SEGMENT));
+	return address < LOW_HALF && !(frame->error & FAULT_FETCH) && !(frame->flags & EFLAGS_AC) &&
+	       cpu_smap_enabled();
 }
 
-/* No device may interrupt: the console is polled. */
-static void mask_devices(void)
+static const char *fault_reason(const struct frame *frame, uint64_t address)
 {
-	outb(PIC_MASK_1, 0xff);
-	io_delay();
-	outb(PIC_MASK_2, 0xff);
-	io_delay();
+	if (address < PAGE_SIZE)
+		return "a NULL pointer dereference";
+	if (frame->error & FAULT_FETCH)
+		return address < LOW_HALF ? "the execution of a user address"
+		       : frame->error & FAULT_PRESENT
+			   ? "an execution, and the page is not executable"
+			   : "an execution where nothing is mapped";
+	if (address < LOW_HALF)
+		return frame->flags & EFLAGS_AC && cpu_smap_enabled()
+			   ? "a bad user address in a window without a handler"
+			   : "an illegal access to a user address";
+	if (!(frame->error & FAULT_PRESENT))
+		return "an access where nothing is mapped";
+	return frame->error & FAULT_WRITE ? "a write, and the page is not writable"
+					  : "an access that the page forbids";
 }
 
+/* Back to where on_fault() returned 0, now with 1. AC first: iretq would bring it back. */
+static void recover(struct frame *frame)
+{
+	const struct label *label = current->onfault;
+
+	frame->flags &= ~(EFLAGS_AC | EFLAGS_DF);
+	current->onfault = label->previous;
+	frame->rbx = label->rbx;
+	frame->rbp = label->rbp;
+	frame->r12 = label->r12;
+	frame->r13 = label->r13;
+	frame->r14 = label->r14;
+	frame->r15 = label->r15;
+	frame->rsp = label->rsp;
+	frame->rip = label->rip;
+	frame->rax = 1;
+}
+
+static void kernel_fault(struct frame *frame, uint64_t address)
+{
+	if (frame->vector == VECTOR_PAGE_FAULT) {
+		if (!is_violation(frame, address) && address < LOW_HALF &&
+		    !(frame->error & FAULT_FETCH) && current->onfault) {
+			recover(frame);
+			return;
+		}
+		panic_trap(frame, address, fault_reason(frame, address));
+	}
+	panic_trap(frame, 0, NULL);
+}
+
+/* The program's own mistake. */
+static void user_fault(struct frame *frame, uint64_t address)
+{
+	if (frame->vector == VECTOR_MACHINE_CHECK)
+		panic_trap(frame, 0, NULL);
+	kprintf("%s: process %d: %s %s at pc=%lx", current->name, process_pid(),
+		trap_mnemonic(frame->vector), trap_name(frame->vector), frame->rip);
+	if (frame->vector == VECTOR_PAGE_FAULT)
+		kprintf(" addr=%lx", address);
+	kprintf(": killed\n");
+	process_exit(STATUS_KILLED + (int)frame->vector);
+}
+
+static void non_maskable(struct frame *frame)
+{
+	nmi_count++;
+	if (!nmi_harmless)
+		panic_trap(frame, 0, NULL);
+}
+
+static void interrupt(const struct frame *frame)
+{
+	if (frame->vector != VECTOR_TIMER)
+		return;
+	apic_end();
+	thread_tick();
+}
+
+void trap(struct frame *frame)
+{
+	uint64_t address = read_cr2();
+	bool is_interrupt = frame->vector >= VECTOR_TIMER;
+
+	ttrace_add(is_interrupt ? TTRACE_INTERRUPT : TTRACE_TRAP, (unsigned)frame->vector,
+		   frame->rip);
+	if (is_interrupt)
+		interrupt(frame);
+	else if ((frame->vector == VECTOR_DEBUG || frame->vector == VECTOR_BREAKPOINT) &&
+		 mdb_trap(frame))
+		return;
+	else if (frame->vector == VECTOR_NMI)
+		non_maskable(frame);
+	else if (mdb_trap(frame))
+		return;
+	else if (frame_is_user(frame))
+		user_fault(frame, address);
+	else
+		kernel_fault(frame, address);
+	if (frame_is_user(frame))
+		process_check(frame);
+}
+
+uint64_t traps_nmis(void)
+{
+	return nmi_count + nmi_early;
+}
+
+/* Non-maskable interrupts are counted, and no more than that, until unix is patched. */
 void traps_init(void)
 {
-	struct pointer pointer = {sizeof(idt) - 1, (uint64_t)idt};
-
-	load_segments();
-	for (unsigned i = 0; i < NVECTORS; i++) {
-		uint64_t to = trap_vectors[i];
-
-		idt[i] = (struct gate){.offset_low = (uint16_t)to,
-				       .segment = CODE_SEGMENT,
-				       .type = 0x8e,
-				       .offset_middle = (uint16_t)(to >> 16),
-				       .offset_high = (uint32_t)(to >> 32)};
-	}
-	idt[VECTOR_NMI].ist = IST_NMI;
-	idt[VECTOR_DOUBLE_FAULT].ist = IST_DOUBLE;
-	idt[VECTOR_MACHINE_CHECK].ist = IST_MACHINE;
-	asm volatile("lidt %0" : : "m"(pointer));
-	mask_devices();
+	segments_init();
+	segments_set_nmi((uint64_t)trap_nmi_early);
 }
 
-/* Why an access to a mapped page faulted; bits of the error code: Intel SDM vol. 3A, 4.7. */
-static const char *page_fault_reason(const struct frame *frame, uint64_t address)
+/* The entry code is as it shall be: they may use it like all others. */
+void traps_patched(void)
 {
-	bool user;
+	char value[ARG_MAX];
 
-	if (!(frame->error & 1) || !paging_lookup(address, NULL, &user))
-		return "nothing is mapped there";
-	if (frame->error & 0x10)
-		return "the page is not executable";
-	if (user && !(frame->flags & EFLAGS_AC) && cpu_smap_enabled())
-		return "a user address outside a window (SMAP)";
-	if (frame->error & 2)
-		return "the page is not writable";
-	return "a protection of the page forbids it";
-}
-
-static void print_registers(const struct frame *f, uint64_t cr2)
-{
-	kprintf("rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx\n", f->rax, f->rbx, f->rcx, f->rdx);
-	kprintf("rsi %016lx  rdi %016lx  rbp %016lx  rsp %016lx\n", f->rsi, f->rdi, f->rbp, f->rsp);
-	kprintf("r8  %016lx  r9  %016lx  r10 %016lx  r11 %016lx\n", f->r8, f->r9, f->r10, f->r11);
-	kprintf("r12 %016lx  r13 %016lx  r14 %016lx  r15 %016lx\n", f->r12, f->r13, f->r14, f->r15);
-	kprintf("rip %016lx  rfl %016lx  cr2 %016lx  cr4 %016lx\n", f->rip, f->flags, cr2,
-		read_cr4());
-}
-
-void trap(const struct frame *frame)
-{
-	static bool again;
-	uint64_t address = read_cr2();
-	const char *mnemonic = vectors[frame->vector].mnemonic, *name = vectors[frame->vector].name;
-	char where[128];
-
-	if (again)
-		panic("a second exception, %s, while the first was reported", mnemonic);
-	again = true;
-	kprintf("\nBAD TRAP: type=%lx (%s %s) error=%lx at %s", frame->vector, mnemonic, name,
-		frame->error, name_address(frame->rip, where, sizeof(where)));
-	if (frame->vector == VECTOR_PAGE_FAULT)
-		kprintf(" addr=%lx: %s", address, page_fault_reason(frame, address));
-	kprintf("\n");
-	print_registers(frame, address);
-	panic("%s %s in %s", mnemonic, name, where);
+	nmi_harmless = boot_argument("nmi", value, sizeof(value)) && strcmp(value, "count") == 0;
+	segments_set_nmi(trap_vectors[VECTOR_NMI]);
+	if (nmi_early && !nmi_harmless)
+		panic("%lu non-maskable interrupts while unix was patched", nmi_early);
 }
