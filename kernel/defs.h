@@ -326,6 +326,7 @@ void thread_exit(void) __attribute__((noreturn));
 void thread_wait(const void *channel, uint64_t until); /* that time_now(); 0: as long as it takes */
 void thread_wake(const void *channel);
 void thread_tick(void); /* the timer's */
+uint64_t thread_ticks(void);
 void thread_free(struct thread *thread);
 uint64_t thread_kernel_root(void);
 void thread_start(void);
