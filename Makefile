@@ -75,7 +75,8 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 CFLAGS := -std=gnu11 -g $(WARN) -I. -Igenerated
 KERNEL_CFLAGS := $(CFLAGS) -O2 -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
 	-mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
-	-fcf-protection=none -fno-common -fno-omit-frame-pointer
+	-fcf-protection=none -fno-common -fno-omit-frame-pointer \
+	-fno-optimize-sibling-calls
 USER_CFLAGS := $(CFLAGS) -O2 -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -fcf-protection=none -fno-common \
 	-ffunction-sections -fdata-sections
@@ -210,6 +211,11 @@ run: all
 iso: all
 	$(call say,ISO,build/hotinline.iso)
 	$(Q)$(PYTHON) kernel/qemu/iso.py --args '$(ARGS)' build/hotinline.iso
+
+##smap          how SMAP was first accepted, on many machines and in Bochs: a table; ONLY=
+.PHONY: smap
+smap: all
+	@$(PYTHON) kernel/qemu/smap.py --only '$(ONLY)'
 
 # ---- tests ----
 
