@@ -16,7 +16,8 @@
 #define ANSWER_WAIT   (100000 * MICROSECOND)
 
 /* park.asm */
-extern const uint8_t park_start[], park_end[];
+extern const uint8_t park_start[];
+extern const uint64_t park_size;
 struct park {
 	uint64_t cr0, cr3, cr4, efer;
 	uint64_t result; /* where the CPU puts its cr4 */
@@ -54,8 +55,8 @@ static void fill(uint8_t *page)
 			    .efer = rdmsr(EFER),
 			    .result = (uint64_t)&answer};
 
-	memcpy(page, park_start, (size_t)(park_end - park_start));
-	memcpy(page + (park_end - park_start) - sizeof(park), &park, sizeof(park));
+	memcpy(page, park_start, park_size);
+	memcpy(page + park_size - sizeof(park), &park, sizeof(park));
 }
 
 static void park(const uint32_t *ids, unsigned n)

@@ -11,7 +11,7 @@ CR0_PE		equ 1
 
 	section .rodata
 	align 16
-; const uint8_t park_start[], park_end[];
+; const uint8_t park_start[];
 	global park_start
 	bits 16
 park_start:
@@ -70,7 +70,10 @@ park_cr3:	dq 0
 park_cr4:	dq 0
 park_efer:	dq 0
 park_result:	dq 0
-	global park_end
 park_end:
+
+; const uint64_t park_size;
+	global park_size
+park_size:	dq park_end - park_start
 
 	section .note.GNU-stack noalloc noexec nowrite progbits
