@@ -62,6 +62,7 @@ UNIX := $(wildcard kernel/*.c kernel/common/*.c kernel/arch/$(ABI)/*.c kernel/ar
 MODULES := $(wildcard kernel/modules/*.c kernel/modules/*.asm)
 TEST_MODULES := $(wildcard tests/qemu/modules/*.c tests/qemu/modules/*.asm)
 USER := $(wildcard kernel/user/*.c)
+TEST_USER := $(wildcard tests/qemu/user/*.c)
 USER_LIBRARY := $(wildcard kernel/user/lib/*.c kernel/user/lib/*.asm) kernel/common/string.c \
 	kernel/common/print.c
 HOST_TESTS := $(wildcard tests/host/*.c)
@@ -74,7 +75,8 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 CFLAGS := -std=gnu11 -g $(WARN) -I. -Igenerated
 KERNEL_CFLAGS := $(CFLAGS) -O2 -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
 	-mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
-	-fcf-protection=none -fno-common -fno-omit-frame-pointer
+	-fcf-protection=none -fno-common -fno-omit-frame-pointer \
+	-fno-optimize-sibling-calls
 USER_CFLAGS := $(CFLAGS) -O2 -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -fcf-protection=none -fno-common \
 	-ffunction-sections -fdata-sections
@@ -162,28 +164,33 @@ build/user/objects/%.o: %.asm
 	$(Q)$(NASM) $(NASMFLAGS) $< -o $@
 
 PROGRAMS := $(patsubst kernel/user/%.c,build/user/%,$(USER))
-$(PROGRAMS): build/user/%: kernel/user/user.ld build/user/objects/kernel/user/%.o \
-		$(call objects,build/user/objects,$(USER_LIBRARY))
+TEST_PROGRAMS := $(patsubst tests/qemu/user/%.c,build/tests/user/%,$(TEST_USER))
+USER_OBJECTS := $(call objects,build/user/objects,$(USER_LIBRARY))
+$(PROGRAMS): build/user/%: build/user/objects/kernel/user/%.o
+$(TEST_PROGRAMS): build/tests/user/%: build/user/objects/tests/qemu/user/%.o
+$(PROGRAMS) $(TEST_PROGRAMS): kernel/user/user.ld $(USER_OBJECTS)
 	$(call say,LD,$@)
+	@mkdir -p $(@D)
 	$(Q)$(LD) -nostdlib -static -z noexecstack -z max-page-size=4096 --build-id=none \
-		--gc-sections -T $^ -o $@
+		--gc-sections -T kernel/user/user.ld $(filter %.o,$^) -o $@
 
-# archive: a cpio of a staged tree, stripped of what only a debugger reads. $(1): modules.
+# archive: a cpio of a staged tree, stripped of what only a debugger reads. $(1): modules, $(2):
+# programs.
 define archive
 	$(call say,CPIO,$@)
 	$(Q)rm -rf $@.d && mkdir -p $@.d/modules $@.d/bin
 	$(Q)$(OBJCOPY) --strip-debug build/kernel/unix.o $@.d/unix
 	$(Q)for m in $(1); do $(OBJCOPY) --strip-debug $$m $@.d/modules/$${m##*/} || exit 1; done
-	$(Q)for p in $(PROGRAMS); do $(OBJCOPY) --strip-debug $$p $@.d/bin/$${p##*/} || exit 1; done
+	$(Q)for p in $(2); do $(OBJCOPY) --strip-debug $$p $@.d/bin/$${p##*/} || exit 1; done
 	$(Q)cd $@.d && find . -mindepth 1 | LC_ALL=C sort | \
 		cpio --quiet -o -H newc --reproducible -R 0:0 > $(CURDIR)/$@
 endef
 build/boot.cpio: build/kernel/unix.o $(KO) $(PROGRAMS) build/names.checked
-	$(call archive,$(KO))
+	$(call archive,$(KO),$(PROGRAMS))
 
-build/tests/boot.cpio: build/kernel/unix.o $(KO) $(TEST_KO) $(PROGRAMS)
+build/tests/boot.cpio: build/kernel/unix.o $(KO) $(TEST_KO) $(PROGRAMS) $(TEST_PROGRAMS)
 	@mkdir -p $(@D)
-	$(call archive,$(KO) $(TEST_KO))
+	$(call archive,$(KO) $(TEST_KO),$(PROGRAMS) $(TEST_PROGRAMS))
 
 # A module may name only what unix, another module or a declaration defines.
 build/names.checked: build/kernel/unix.o $(KO)
@@ -205,6 +212,11 @@ iso: all
 	$(call say,ISO,build/hotinline.iso)
 	$(Q)$(PYTHON) kernel/qemu/iso.py --args '$(ARGS)' build/hotinline.iso
 
+##smap          how SMAP was first accepted, on many machines and in Bochs: a table; ONLY=
+.PHONY: smap
+smap: all
+	@$(PYTHON) kernel/qemu/smap.py --only '$(ONLY)'
+
 # ---- tests ----
 
 ##test          every test: host (Criterion), dsl and qemu (pytest); ends in one count
@@ -219,6 +231,10 @@ test-dsl:
 	@$(PYTHON) tests/run.py dsl
 test-qemu: all build/tests/boot.cpio
 	@$(PYTHON) tests/run.py qemu
+##storm         NMIs, a fast timer, modules that come and go; WINDOWS= (a million)
+.PHONY: storm
+storm: all build/tests/boot.cpio
+	@$(PYTHON) tests/qemu/storm.py $(WINDOWS)
 .PHONY: tests-built
 tests-built: build/tests/host-tests build/tests/boot.cpio
 

@@ -1,6 +1,6 @@
 /*
  * Counts the machine's CPUs in the ACPI tables (ACPI 6.4: 5.2.5 RSDP, 5.2.7 RSDT, 5.2.8 XSDT,
- * 5.2.12 MADT). Used once, by features.c. A table that makes no sense means "unknown".
+ * 5.2.12 MADT). Used by features.c and cpus.c. A table that makes no sense means "unknown".
  */
 #include "kernel/defs.h"
 
@@ -61,21 +61,35 @@ static const struct table *find(const struct table *root, const char *signature,
 	return NULL;
 }
 
-/* Local APICs that are enabled. Of each structure the first bytes are type and size. */
-static unsigned count(const struct table *madt)
+/* Local APICs that are enabled, with their numbers as far as there is room for them. Of each
+ * structure the first bytes are type and size. */
+static unsigned list(const struct table *madt, uint32_t *ids, unsigned max)
 {
 	const uint8_t *at = (const uint8_t *)(madt + 1) + 8,
 		      *end = (const uint8_t *)madt + madt->size;
 	unsigned n = 0;
 
-	for (; at + 2 <= end && at[1] >= 2 && at + at[1] <= end; at += at[1])
-		if ((at[0] == MADT_LOCAL_APIC && at[1] >= 8 && at[4] & APIC_ENABLED) ||
-		    (at[0] == MADT_LOCAL_X2APIC && at[1] >= 16 && at[8] & APIC_ENABLED))
-			n++;
+	for (; at + 2 <= end && at[1] >= 2 && at + at[1] <= end; at += at[1]) {
+		bool wide = at[0] == MADT_LOCAL_X2APIC && at[1] >= 16 && at[8] & APIC_ENABLED;
+
+		if (!wide && !(at[0] == MADT_LOCAL_APIC && at[1] >= 8 && at[4] & APIC_ENABLED))
+			continue;
+		if (n < max)
+			ids[n] = at[3];
+		if (n < max && wide)
+			memcpy(&ids[n], at + 4, 4);
+		n++;
+	}
 	return n;
 }
 
 unsigned acpi_count_cpus(uint64_t physical)
+{
+	return acpi_cpus(physical, NULL, 0);
+}
+
+/* How many there are, even if more than max; 0: unknown. */
+unsigned acpi_cpus(uint64_t physical, uint32_t *ids, unsigned max)
 {
 	const struct rsdp *rsdp = physical ? map(physical, sizeof(*rsdp)) : NULL;
 	const struct table *root, *madt;
@@ -86,5 +100,5 @@ unsigned acpi_count_cpus(uint64_t physical)
 	wide = rsdp->revision >= 2 && rsdp->xsdt;
 	root = map_table(wide ? rsdp->xsdt : rsdp->rsdt);
 	madt = root ? find(root, "APIC", wide ? 8 : 4) : NULL;
-	return madt ? count(madt) : 0;
+	return madt ? list(madt, ids, max) : 0;
 }

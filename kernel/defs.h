@@ -206,11 +206,16 @@ void unix_main(struct bootinfo *info) __attribute__((noreturn));
 
 /* acpi.c */
 unsigned acpi_count_cpus(uint64_t rsdp); /* 0: the machine does not say */
+unsigned acpi_cpus(uint64_t rsdp, uint32_t *ids, unsigned max);
 
 /* console.c: keys, for the prompt or for the program that runs */
 extern struct device console_device;
 char serial_get(void);
 void console_watch(int pid);
+
+/* cpus.c */
+void cpus_park(const struct bootinfo *info);
+void cpus_print(void);
 
 /* features.c */
 bool boot_argument(const char *name, char *value, size_t size);
@@ -326,6 +331,7 @@ void thread_exit(void) __attribute__((noreturn));
 void thread_wait(const void *channel, uint64_t until); /* that time_now(); 0: as long as it takes */
 void thread_wake(const void *channel);
 void thread_tick(void); /* the timer's */
+uint64_t thread_ticks(void);
 void thread_free(struct thread *thread);
 uint64_t thread_kernel_root(void);
 void thread_start(void);

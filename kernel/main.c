@@ -22,6 +22,7 @@ static void banner(unsigned nchecks)
 		self->regions[KRTLD_TEXT].address, self->nsites, cpu_smap_enabled() ? "on" : "off",
 		nchecks);
 	features_print();
+	cpus_print();
 	kprintf("`help` lists the commands.\n");
 }
 
@@ -38,11 +39,12 @@ void unix_main(struct bootinfo *info)
 	features_init(info);     /* read the CPU's features once, and decide */
 	mdb_start();             /* boot argument -k: the debugger, before unix is patched */
 	startup_smap();          /* patch unix; CR4.SMAP after that, never before */
-	traps_patched();      /* the entry code is as it shall be: non-maskable interrupts, too */
-	nchecks = selftest(); /* what was chosen works; the windows open and close */
-	syscall_init();       /* the way in for users, and back */
-	apic_init();          /* the timer and the clock */
-	thread_start();       /* from here on others may have their turn */
-	banner(nchecks);      /* what this machine is, in a few lines */
-	prompt();             /* look around; poweroff ends it */
+	traps_patched();         /* the entry code is complete: NMIs may use it, too */
+	nchecks = selftest();    /* what was chosen works; the windows open and close */
+	syscall_init();          /* the way in for users, and back */
+	apic_init();             /* the timer and the clock */
+	cpus_park(info);         /* the other CPUs, with the same control registers */
+	thread_start();          /* from here on others may have their turn */
+	banner(nchecks);         /* what this machine is, in a few lines */
+	prompt();                /* look around; poweroff ends it */
 }

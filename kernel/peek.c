@@ -7,6 +7,13 @@
 
 #define DUMP_LINE 16 /* bytes */
 
+static void copy_user(void *to, const void *from, size_t n)
+{
+	smap_disable();
+	copy_bytes(to, from, n);
+	smap_enable();
+}
+
 /* Copies up to n bytes, as far as pages are mapped. Returns how many. */
 size_t peek(uint64_t address, void *to, size_t n)
 {
@@ -19,10 +26,9 @@ size_t peek(uint64_t address, void *to, size_t n)
 		if (chunk > n - done)
 			chunk = n - done;
 		if (user)
-			smap_disable();
-		copy_bytes((char *)to + done, (const char *)address + done, chunk);
-		if (user)
-			smap_enable();
+			copy_user((char *)to + done, (const char *)address + done, chunk);
+		else
+			copy_bytes((char *)to + done, (const char *)address + done, chunk);
 		done += chunk;
 	}
 	return done;

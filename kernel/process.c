@@ -46,6 +46,11 @@ static void begin(void *argument)
 	trap_leave(&frame);
 }
 
+static void put_word(uint64_t to, uint64_t word)
+{
+	user_put(to, &word, sizeof(word));
+}
+
 /* The stack as the psABI (3.4.1) has it: argc, argv, an empty environment and auxiliary vector;
  * above them the strings. */
 static int make_stack(struct process *process, const struct arguments *arguments)
@@ -59,9 +64,9 @@ static int make_stack(struct process *process, const struct arguments *arguments
 	if (error)
 		return error;
 	user_put(strings, arguments->bytes, arguments->size);
-	user_put(sp, &(uint64_t){arguments->n}, 8);
+	put_word(sp, arguments->n);
 	for (unsigned i = 0; i < arguments->n; i++) {
-		user_put(sp + 8 * (1 + i), &(uint64_t){strings + at}, 8);
+		put_word(sp + 8 * (1 + i), strings + at);
 		at += strlen(arguments->bytes + at) + 1;
 	}
 	process->stack = sp;

@@ -17,6 +17,7 @@ void thread_run(void *argument, void (*run)(void *)) __attribute__((noreturn));
 
 static struct thread boot_thread = {.name = "boot", .next = &boot_thread};
 static struct thread *idle;
+static uint64_t nticks; /* of the timer, ever */
 struct thread *current = &boot_thread;
 
 static void fpu_init(struct thread *thread)
@@ -164,7 +165,13 @@ void thread_wait(const void *channel, uint64_t until)
 /* From the timer's interrupt: somebody else's turn. */
 void thread_tick(void)
 {
+	nticks++;
 	thread_yield();
+}
+
+uint64_t thread_ticks(void)
+{
+	return nticks;
 }
 
 uint64_t thread_kernel_root(void)

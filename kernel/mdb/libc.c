@@ -39,9 +39,12 @@ void *malloc(size_t size)
 
 void free(void *memory)
 {
-	struct piece *piece = (struct piece *)memory - 1;
+	struct piece *piece;
 
-	if (memory && (uint8_t *)memory + piece->size == arena + used)
+	if (!memory)
+		return;
+	piece = (struct piece *)memory - 1;
+	if ((uint8_t *)memory + piece->size == arena + used)
 		used = (size_t)((uint8_t *)piece - arena);
 }
 
@@ -55,13 +58,16 @@ void *calloc(size_t n, size_t size)
 
 void *realloc(void *memory, size_t size)
 {
-	const struct piece *piece = (struct piece *)memory - 1;
+	const struct piece *piece;
 	void *other;
 
-	if (memory && piece->size >= size)
+	if (!memory)
+		return malloc(size);
+	piece = (const struct piece *)memory - 1;
+	if (piece->size >= size)
 		return memory;
 	other = malloc(size);
-	if (memory && other)
+	if (other)
 		memcpy(other, memory, piece->size);
 	return other;
 }

@@ -108,8 +108,8 @@ def test_a_stopped_system_shows_registers_stack_and_status() -> None:
         registers = machine.monitor("info registers")
         assert len(said) == 24
         for name in ("cr0", "cr3", "cr4"):
-            assert int(said[name], 16) == int(re.search(  # type: ignore[union-attr]
-                rf"{name.upper()}=([0-9a-f]+)", registers)[1], 16)
+            seen = re.findall(rf"{name.upper()}=([0-9a-f]+)", registers)
+            assert int(said[name], 16) == int(seen[0], 16)
         assert "stopped: boot argument -k at mdb_start" in ask(machine, "::status")
         assert ask(machine, "<rip=X").startswith(said["rip"][2:])
         assert "stopped" in ask(machine, "::status")
@@ -120,7 +120,7 @@ def test_breakpoints_set_before_patching_survive_it_and_the_engine_sees_none() -
         machine.read_until(STOPPED)
         sites = re.findall(r"^([0-9a-f]{16})\tunix:peek\+", ask(machine, "::hotinlines unix"),
                            re.MULTILINE)
-        assert len(sites) == 3
+        assert len(sites) >= 3
         for site in sites:
             assert "breakpoint at peek" in ask(machine, f"{site}:b")
         machine.send(b":c\r")
@@ -221,6 +221,7 @@ def test_peers_31_a_breakpoint_inside_a_site_is_refused(machine: Machine, inside
     ("mdb_trap", "the debugger itself needs that function"),
     ("kas_alias", "the debugger itself needs that function"),
     ("walk", "the debugger itself needs that function"),
+    ("mdb_shell", "the debugger itself needs that function"),
     ("smap_enable", "the debugger itself needs that function"),
     ("nosuch", "no symbol"),
 ])
@@ -229,6 +230,44 @@ def test_a_breakpoint_where_there_can_be_none_is_refused(machine: Machine, where
     text = mdb(machine, f"{where}:b")
     assert why in text and text.startswith("mdb: ")
     assert mdb(machine, "$b").startswith("no breakpoints")
+
+
+def either(machine: Machine) -> bytes:
+    """Waits for one of the two prompts, and says which."""
+    while True:
+        found = {machine._buffer.find(prompt): prompt for prompt in (PROMPT, STOPPED)
+                 if prompt in machine._buffer}
+        if found:
+            machine.read_until(found[min(found)])
+            return found[min(found)]
+        assert (data := machine.receive(5.0)), f"silence after {machine._buffer[-200:]!r}"
+        machine._buffer += data.replace(b"\r", b"")
+
+
+def break_at(machine: Machine, name: str) -> bool:
+    """Sets a breakpoint, and does this and that until it is met. False: it was not."""
+    for line in (f"mdb -k -c '{name}:b'", "dump unix_main 16", "modload nothere"):
+        machine.send(line.encode() + b"\r")
+        if either(machine) == STOPPED:
+            ask(machine, "::delete all")
+            machine.send(b":c\r\rmdb -k -c '::delete all'\rsym in_step\r")
+            machine.read_until(b"sym: in_step")
+            machine.read_until(PROMPT)
+            return True
+    assert mdb(machine, f"{name}:d") in ("", f"mdb: there is no breakpoint at {name}; "
+                                         "$b lists them\n")
+    return False
+
+
+def test_a_breakpoint_at_any_function_of_unix_is_refused_or_survived(machine: Machine) -> None:
+    """What the debugger itself runs on its way in and out is the hard part."""
+    machine._deadline += 200.0
+    names = re.findall(r"^[0-9a-f]+ +[1-9]\d* unix`(\S+)$", mdb(machine, "::nm"), re.MULTILINE)
+    names = [name for name in names if name != "run_mdb"]  # it would be met on the way to itself
+    assert sum(break_at(machine, name) for name in sorted(set(names))) > 20
+    assert "no breakpoints" in mdb(machine, "$b")
+    assert "MISMATCH" not in machine.command("hotinlines -v")
+    assert machine.finish().verdict is Verdict.PASS
 
 
 def test_there_is_one_breakpoint_at_a_place_and_sixteen_in_all(machine: Machine) -> None:

@@ -68,7 +68,7 @@ static void load_segments(void)
 	    (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ul << 40 | (base >> 24 & 0xff) << 56;
 	gdt[TSS_SEGMENT / 8 + 1] = base >> 32;
 	for (unsigned i = 0; i < NSTACKS; i++)
-		tss.ist[i] = (uint64_t)stacks[i + 1];
+		tss.ist[i] = (uint64_t)stacks[i] + STACK_SIZE;
 	asm volatile("lgdt %0" : : "m"(pointer));
 	asm volatile("pushq %0; leaq 1f(%%rip), %%rax; pushq %%rax; lretq; 1:"
 		     :

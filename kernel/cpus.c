@@ -1,0 +1,105 @@
+/*
+ * The machine's other CPUs: each is brought up with the control registers of the first, so that
+ * SMAP, SMEP and the rest hold on all of them, and rests from then on. main.c calls cpus_park() once
+ * the first CPU is as it shall be. The way: Intel SDM vol. 3A, 8.4.4.
+ */
+#include "kernel/arch/amd64/amd64.h"
+#include "kernel/defs.h"
+
+#define PARK_PAGE     0x8000ul /* physical, below 1 MiB; park.asm */
+#define CPUS_MAX      64
+#define COMMAND_INIT  0x4500 /* assert */
+#define COMMAND_START 0x4600 /* and the page's number */
+#define MICROSECOND   1000ul
+#define INIT_WAIT     (10000 * MICROSECOND)
+#define START_WAIT    (200 * MICROSECOND)
+#define ANSWER_WAIT   (100000 * MICROSECOND)
+
+/* park.asm */
+extern const uint8_t park_start[];
+extern const uint64_t park_size;
+struct park {
+	uint64_t cr0, cr3, cr4, efer;
+	uint64_t result; /* where the CPU puts its cr4 */
+};
+
+static volatile uint64_t answer;
+static unsigned nparked, nmissing;
+
+static bool wait(uint64_t nanoseconds)
+{
+	uint64_t end = time_now() + nanoseconds;
+
+	while (!answer && time_now() < end)
+		asm volatile("pause");
+	return answer;
+}
+
+static bool start(uint32_t id)
+{
+	answer = 0;
+	apic_command(id, COMMAND_INIT);
+	wait(INIT_WAIT);
+	apic_command(id, COMMAND_START | PARK_PAGE / PAGE_SIZE);
+	if (wait(START_WAIT))
+		return true;
+	apic_command(id, COMMAND_START | PARK_PAGE / PAGE_SIZE);
+	return wait(ANSWER_WAIT);
+}
+
+static void fill(uint8_t *page)
+{
+	struct park park = {.cr0 = read_cr0(),
+			    .cr3 = read_cr3(),
+			    .cr4 = read_cr4(),
+			    .efer = rdmsr(EFER),
+			    .result = (uint64_t)&answer};
+
+	memcpy(page, park_start, park_size);
+	memcpy(page + park_size - sizeof(park), &park, sizeof(park));
+}
+
+static void park(const uint32_t *ids, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (ids[i] == apic_id())
+			continue;
+		if (!start(ids[i])) {
+			kprintf("cpu: the one with APIC number %u does not answer\n", ids[i]);
+			nmissing++;
+			continue;
+		}
+		nparked++;
+		if (answer != read_cr4())
+			panic("cpu: cr4 is %lx on the one with APIC number %u", answer, ids[i]);
+	}
+}
+
+/* What the page held is put back: it may be the firmware's. */
+void cpus_park(const struct bootinfo *info)
+{
+	static uint8_t saved[PAGE_SIZE];
+	uint32_t ids[CPUS_MAX];
+	unsigned n = acpi_cpus(info->rsdp, ids, CPUS_MAX);
+
+	if (n > CPUS_MAX)
+		n = CPUS_MAX;
+	if (n < 2)
+		return;
+	if (!paging_lookup(PHYSMAP + PARK_PAGE, NULL, NULL) ||
+	    !paging_map(PARK_PAGE, PARK_PAGE, PROT_RX)) {
+		kprintf("cpu: no memory for the others to begin in\n");
+		return;
+	}
+	memcpy(saved, physmap(PARK_PAGE), PAGE_SIZE);
+	fill(physmap(PARK_PAGE));
+	park(ids, n);
+	memcpy(physmap(PARK_PAGE), saved, PAGE_SIZE);
+	paging_unmap(PARK_PAGE);
+}
+
+void cpus_print(void)
+{
+	if (nparked || nmissing)
+		kprintf("%u other CPUs at rest, with the same cr4\n", nparked);
+}

@@ -1,0 +1,235 @@
+/*
+ * The rules of kernel/uaccess.c and of the trap handler behind it, one check each. PROBE_PAGE is a
+ * user page, the pages around it are not mapped. Its _init is the test: what is wrong is printed
+ * and fails the run.
+ */
+#include "hotinline.h"
+#include "kernel/arch/amd64/amd64.h"
+#include "kernel/defs.h"
+
+#define END   (PROBE_PAGE + PAGE_SIZE) /* of what is mapped */
+#define GUARD 0xee
+#define N     64
+
+static unsigned nchecks, nwrong;
+static uint8_t buffer[3 * N];
+
+static void check(bool ok, const char *rule)
+{
+	nchecks++;
+	if (ok)
+		return;
+	nwrong++;
+	verdict_fail(rule);
+}
+
+static bool window_is_open(void)
+{
+	return read_flags() & EFLAGS_AC;
+}
+
+/* Whether a window is to be seen in the flags at all. */
+static bool expected(void)
+{
+	return cpu_smap_enabled();
+}
+
+static bool is_all(const uint8_t *bytes, size_t n, uint8_t value)
+{
+	for (size_t i = 0; i < n; i++)
+		if (bytes[i] != value)
+			return false;
+	return true;
+}
+
+static void after_fault(const char *rule)
+{
+	check(!window_is_open(), rule);
+	check(!current->onfault, "no handler is left behind");
+}
+
+static void good_ranges(void)
+{
+	uint64_t word = 0;
+	uint8_t byte = 0;
+
+	fill_bytes(buffer, 0x11, N);
+	check(copyout(buffer, END - N, N) == 0, "copyout to the last bytes of a page");
+	fill_bytes(buffer, GUARD, sizeof(buffer));
+	check(copyin(END - N, buffer + N, N) == 0, "copyin of the last bytes of a page");
+	check(is_all(buffer + N, N, 0x11), "copyin copies all of it");
+	check(is_all(buffer, N, GUARD) && is_all(buffer + 2 * N, N, GUARD), "and no more");
+	check(suword64(END - 8, 0x0102030405060708) == 0 && fuword64(END - 8, &word) == 0 &&
+		  word == 0x0102030405060708,
+	      "a word that is written is read again");
+	check(fuword64(END - 13, &word) == 0, "a word need not be aligned");
+	check(fuword8(END - 1, &byte) == 0 && byte == 1, "the last byte");
+	check(copyin(PROBE_PAGE, buffer, 0) == 0, "nothing is copied without a fault");
+	check(!window_is_open(), "no window is left open");
+}
+
+static void bad_ranges(void)
+{
+	static const uint64_t bad[] = {0,
+				       8,
+				       PROBE_PAGE - N,
+				       END,
+				       END - 1,
+				       END - 7,
+				       USER_END - N,
+				       USER_END,
+				       USER_END - 1,
+				       0x7fffffffffffull,
+				       1ul << 47,
+				       1ul << 62,
+				       0xffff7fffffffffffull,
+				       PHYSMAP,
+				       KAS_BASE,
+				       UINT64_MAX,
+				       UINT64_MAX - N + 1,
+				       (uint64_t)buffer,
+				       (uint64_t)&nchecks};
+
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		uint64_t word = 0x5555;
+
+		fill_bytes(buffer, GUARD, sizeof(buffer));
+		check(copyin(bad[i], buffer + N, N) == -EFAULT, "copyin from a bad address");
+		after_fault("a fault in copyin leaves the window closed");
+		check(is_all(buffer, N, GUARD) && is_all(buffer + 2 * N, N, GUARD),
+		      "copyin from a bad address touches nothing else");
+		check(copyout(buffer, bad[i], N) == -EFAULT, "copyout to a bad address");
+		after_fault("a fault in copyout leaves the window closed");
+		check(copyoutstr("0123456789", bad[i], N, NULL) == -EFAULT || bad[i] == END - 1 ||
+			  bad[i] == END - 7,
+		      "copyoutstr to a bad address");
+		if (bad[i] == END - 1)
+			continue;
+		check(fuword64(bad[i], &word) == -EFAULT && word == 0x5555,
+		      "fuword64, bad address");
+		after_fault("a fault in fuword64 leaves the window closed");
+		check(suword64(bad[i], 1) == -EFAULT, "suword64, bad address");
+		after_fault("a fault in suword64 leaves the window closed");
+	}
+	check(copyin(PROBE_PAGE, buffer, UINT64_MAX) == -EFAULT, "a length that wraps");
+	check(copyin(PROBE_PAGE, buffer, 1ul << 63) == -EFAULT, "a length beyond the low half");
+}
+
+static void strings(void)
+{
+	char line[16];
+	size_t n = 99;
+
+	check(copyoutstr("hello", END - 6, 16, &n) == 0 && n == 6, "a string that just fits");
+	check(copyinstr(END - 6, line, sizeof(line), &n) == 0 && n == 6 &&
+		  strcmp(line, "hello") == 0,
+	      "a string at the very end of a page");
+	check(copyinstr(END - 6, line, 5, NULL) == -ENAMETOOLONG, "a string that is too long");
+	check(suword8(END - 1, 'x') == 0 && copyinstr(END - 6, line, sizeof(line), NULL) == -EFAULT,
+	      "a string that runs into a hole");
+	after_fault("a fault in copyinstr leaves the window closed");
+	check(copyinstr((uint64_t) "kernel", line, sizeof(line), NULL) == -EFAULT,
+	      "a string of the kernel's");
+	check(copyinstr(PROBE_PAGE, line, 0, NULL) == -ENAMETOOLONG, "a string without room");
+}
+
+/* PEERS 13. */
+static void kernel_copies(void)
+{
+	char line[64];
+
+	smap_disable();
+	copy_bytes(buffer, buffer + N, N);
+	fill_bytes(buffer, 1, N);
+	memcpy(buffer, buffer + N, N);
+	ksnprintf(line, sizeof(line), "%s %u", "text", 1);
+	check(window_is_open() == expected(), "a copy within the kernel leaves a window open");
+	smap_enable();
+	check(!window_is_open(), "and closing it closes it");
+}
+
+static void nested_handlers(void)
+{
+	struct label outer, inner;
+	volatile unsigned order = 0;
+
+	if (on_fault(&outer)) {
+		check(order == 2, "the outer handler comes last");
+		after_fault("the outer handler finds the window closed");
+		return;
+	}
+	if (on_fault(&inner)) {
+		check(order == 1, "the inner handler comes first");
+		check(!window_is_open(), "the inner handler finds the window closed");
+		check(current->onfault == &outer, "and the outer one is next");
+		order = 2;
+		smap_disable();
+		(void)*(volatile uint8_t *)(END + 1);
+		check(false, "a fault does not go on behind itself");
+	}
+	order = 1;
+	smap_disable();
+	*(volatile uint8_t *)END = 1;
+	check(false, "a fault does not go on behind itself");
+}
+
+/* What another thread sees while this one has a window open. PEERS 23. */
+static volatile unsigned nturns, nopen;
+static volatile bool done;
+
+static void look(void *argument)
+{
+	(void)argument;
+	while (!done) {
+		nturns++;
+		nopen += window_is_open();
+		thread_yield();
+	}
+}
+
+static void switches(void)
+{
+	struct thread *other = thread_create("look", look, NULL);
+	struct label label;
+	unsigned turns;
+	uint64_t end;
+
+	if (!other) {
+		check(false, "no memory for a thread");
+		return;
+	}
+	if (on_fault(&label)) {
+		after_fault("a fault behind a context switch finds its handler, the window closed");
+		check(nopen == 0, "no other thread sees the window");
+		done = true;
+		while (other->state != THREAD_DEAD)
+			thread_yield();
+		thread_free(other);
+		return;
+	}
+	smap_disable();
+	for (unsigned i = 0; i < 100; i++) {
+		thread_yield();
+		check(window_is_open() == expected(), "a context switch gives the window back");
+	}
+	turns = nturns;
+	end = time_now() + 50000000;
+	while (time_now() < end)
+		continue;
+	check(nturns > turns, "the timer takes the CPU from a thread in a window");
+	check(window_is_open() == expected(), "and gives it back with the window open");
+	(void)*(volatile uint8_t *)END;
+	check(false, "a fault does not go on behind itself");
+}
+
+int _init(void)
+{
+	good_ranges();
+	bad_ranges();
+	strings();
+	kernel_copies();
+	nested_handlers();
+	switches();
+	kprintf("uaccess: %u checks, %u wrong\n", nchecks, nwrong);
+	return 0;
+}

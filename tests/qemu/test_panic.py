@@ -1,0 +1,104 @@
+"""What a panic prints, line by line, and that a user program's fault is none."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from machines import SECONDS, make_config
+
+from machine import PROMPT, Ended, Machine, Verdict
+
+
+def console_of(*commands: str, **options: str) -> str:
+    """All that is printed until the panic."""
+    with Machine(make_config(**options), SECONDS) as machine:
+        try:
+            machine.boot()
+            for command in commands:
+                machine.command(command)
+        except Ended as ended:
+            assert ended.result.verdict is Verdict.PANIC
+            return ended.result.console
+    raise AssertionError("no panic")
+
+
+@pytest.fixture(scope="module", name="console")
+def fixture_console() -> str:
+    """The panic of vmloop."""
+    return console_of("modload vmloop", "a.out")
+
+
+@pytest.mark.parametrize("pattern", [
+    r"panic\[cpu0\]/thread=ffff[0-9a-f]{12}: BAD TRAP: type=e \(#pf Page fault\) rp=ffff[0-9a-f]{12} "
+    r"addr=8050ff0 occurred in module \"vmloop\" due to an illegal access to a user address",
+    r"a\.out: #pf Page fault",
+    r"Bad kernel fault at addr=8050ff0",
+    r"pid=\d+, pc=ffff[0-9a-f]{12}, sp=ffff[0-9a-f]{12}, error=1, eflags: [0-9a-f]+<[a-z,]+>",
+    r"cr0: [0-9a-f]+<pg,wp,[a-z,]*pe>  cr4: [0-9a-f]+<smap,smep,[a-z0-9,]*pae>",
+    r"cr2: 8050ff0  cr3: [0-9a-f]+  cr8: 0",
+    r"rbp [0-9a-f]{16}  rsp [0-9a-f]{16}  rip ffff[0-9a-f]{12}",
+    r"[0-9a-f]{16} [0-9a-f]{16} trap        e Page fault +vmloop:vmloop_ioctl\+0x[0-9a-f]+",
+    r"[0-9a-f]{16} [0-9a-f]{16} syscall     5 ioctl +0x804[0-9a-f]+",
+    r"[0-9a-f]{16} [0-9a-f]{16} syscall     3 open +0x804[0-9a-f]+",
+    r"ffff[0-9a-f]{12} vmloop:vmloop_ioctl\+0x[0-9a-f]+ \(\)",
+    r"ffff[0-9a-f]{12} unix:syscall_entry\+0x[0-9a-f]+ \(\)",
+    r"000000000804[0-9a-f]+ 0x804[0-9a-f]+ \(\)",
+    r"hotinline: verdict panic",
+])
+def test_the_panic_tells(console: str, pattern: str) -> None:
+    assert re.search(rf"^{pattern}$", console, re.MULTILINE), console
+
+
+def test_the_flags_show_that_no_window_was_open(console: str) -> None:
+    flags = re.search(r"eflags: [0-9a-f]+<([a-z,]+)>", console)
+    assert flags and "ac" not in flags[1].split(",")
+
+
+def test_the_flags_show_a_window_that_was_open() -> None:
+    """The failing twin."""
+    flags = re.search(r"eflags: [0-9a-f]+<([a-z,]+)>", console_of("modload crash_window"))
+    assert flags and "ac" in flags[1].split(",")
+
+
+def test_a_trap_in_a_trap_is_traced_through() -> None:
+    """The stack of a fault in a module goes on to the prompt, and to main.c."""
+    trace = console_of("modload crash_null").partition("\nstack trace:\n")[2]
+    names = re.findall(r"^[0-9a-f]{16} (\S+)\+0x", trace, re.MULTILINE)
+    assert names[0].startswith("crash_null:")
+    assert "unix:krtld_load" in names and "unix:prompt" in names and "unix:unix_main" in names
+
+
+def test_a_program_that_faults_is_killed_and_the_system_goes_on() -> None:
+    with Machine(make_config(), SECONDS) as machine:
+        machine.boot()
+        assert "crash: 13 ways, 0 wrong" in machine.command("crash all")
+        said = machine.command("crash null")
+        assert re.search(r"crash: process \d+: #pf Page fault at pc=804[0-9a-f]+ addr=0: killed\n"
+                         r"crash: exit status 142", said)
+        assert "hello from process" in machine.command("hello")
+        assert machine.finish().verdict is Verdict.PASS
+
+
+def test_control_c_ends_a_program() -> None:
+    with Machine(make_config(), SECONDS) as machine:
+        machine.boot()
+        machine.send(b"sysfuzz 1 100000000\r")
+        machine.receive(1.0)
+        machine.send(b"\x03")
+        assert "sysfuzz: exit status 128" in machine.read_until(PROMPT)
+        assert "hello from process" in machine.command("hello")
+
+
+def test_what_programs_leave_behind_is_freed() -> None:
+    with Machine(make_config(), SECONDS) as machine:
+        machine.boot()
+        machine.command("hello")
+        free = [re.search(r"free pages: (\d+)", machine.command("modinfo"))]
+        for _ in range(20):
+            machine.command("hello a b c")
+        machine.command("crash all")
+        machine.command("badargs")
+        free.append(re.search(r"free pages: (\d+)", machine.command("modinfo")))
+    assert free[0] and free[1] and free[0][1] == free[1][1]
