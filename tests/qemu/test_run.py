@@ -123,6 +123,7 @@ def test_with_a_terminal_it_ends_at_the_prompt(leave: bytes, status: int) -> Non
 def test_control_c_reaches_the_guest_and_no_color_is_respected() -> None:
     terminal = Terminal("--cpu", "max", "--machine", "microvm", NO_COLOR="1")
     terminal.wait_for("leaves.")
+    terminal.wait_for("hotinline> ")  # from here on keys go to the guest
     assert "\x1b" not in terminal.text
     terminal.type(b"nonsense\x03")
     terminal.wait_for("^C\r\nhotinline> ")
