@@ -1,5 +1,5 @@
-"""The kernel's way to users' memory: windows, recovery, and what no handler may hide; by the numbers
-of PEERS.md, section 2, where there are any."""
+"""The kernel's way to users' memory: windows, recovery, and what no handler may hide; by the
+numbers of PEERS.md, section 2, where there are any."""
 
 from __future__ import annotations
 
