@@ -112,8 +112,8 @@ static void lengths(void)
 	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		expect_at("write length", wrong[i], write(1, to, wrong[i]), -EFAULT);
 		expect_at("read length", wrong[i], read(file, to, wrong[i]), -EFAULT);
-		expect_at("mmap length", wrong[i] | 1ul << 46,
-			  mmap(0, wrong[i] | 1ul << 46, MAP_READ), -EINVAL);
+		expect_at("mmap length", wrong[i] | 1ul << 47,
+			  mmap(0, wrong[i] | 1ul << 47, MAP_READ), -EINVAL);
 	}
 	expect("write nothing", write(1, to, 0), 0);
 	expect("read nothing", read(file, to, 0), 0);
