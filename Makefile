@@ -238,6 +238,11 @@ storm: all build/tests/boot.cpio
 .PHONY: tests-built
 tests-built: build/tests/host-tests build/tests/boot.cpio
 
+##fuzz-syscalls  random system calls from user mode, on three machines; SECONDS=300
+.PHONY: fuzz-syscalls
+fuzz-syscalls: all
+	@$(PYTHON) tests/fuzz/syscalls.py --seconds '$(or $(SECONDS),300)'
+
 -include tests/host/objects.mk
 build/tests/host-tests: $(call objects,build/tests,$(HOST_TESTS) $(LIBRARY) \
 		$(HOT_OUT)/hottable.c) $(TEST_OBJECTS)

@@ -379,6 +379,9 @@ void apic_end(void);
 void apic_init(void);
 uint64_t time_now(void); /* nanoseconds since boot */
 
+/* arch/amd64/pic.c */
+void pic_mask(void);
+
 /* arch/amd64/cpu.c */
 void cpu_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 void cpu_init(void);

@@ -18,12 +18,16 @@ static struct device *find_device(const char *name)
 
 int device_register(struct device *device)
 {
-	if (find_device(device->name))
-		return -EEXIST;
-	device->users = 0;
-	device->next = devices;
-	devices = device;
-	return 0;
+	bool on = interrupts_off();
+	int error = find_device(device->name) ? -EEXIST : 0;
+
+	if (!error) {
+		device->users = 0;
+		device->next = devices;
+		devices = device;
+	}
+	interrupts_restore(on);
+	return error;
 }
 
 int device_unregister(struct device *device)
@@ -49,6 +53,11 @@ static struct file *get(int number)
 	return file && file->open ? file : NULL;
 }
 
+static void release(struct device *device)
+{
+	__atomic_sub_fetch(&device->users, 1, __ATOMIC_RELAXED);
+}
+
 static int open_device(struct file *file, const char *name)
 {
 	bool on = interrupts_off();
@@ -63,7 +72,7 @@ static int open_device(struct file *file, const char *name)
 	if (device->open)
 		error = device->open();
 	if (error)
-		device->users--;
+		release(device);
 	else
 		*file = (struct file){.device = device, .open = true};
 	return error;
@@ -103,7 +112,7 @@ static void close_file(struct file *file)
 		return;
 	if (file->device->close)
 		file->device->close();
-	file->device->users--;
+	release(file->device);
 }
 
 int file_close(int number)

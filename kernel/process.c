@@ -15,7 +15,7 @@
 
 void trap_leave(struct frame *frame) __attribute__((noreturn)); /* trap_entry.asm */
 
-static struct process *processes;
+static struct process *processes; /* changed and followed with interrupts off */
 static unsigned nprocesses;
 
 int process_pid(void)
@@ -98,7 +98,7 @@ static struct process *new_process(const char *name)
 
 	if (!process)
 		return NULL;
-	process->pid = ++last_pid;
+	process->pid = __atomic_add_fetch(&last_pid, 1, __ATOMIC_RELAXED);
 	process->parent = process_pid();
 	process->mapped = MAP_START;
 	ksnprintf(process->name, NAME_SIZE, "%s", name);
@@ -133,6 +133,7 @@ static void reap(struct process *process)
 /* Nobody waits for the children of a process that is over. */
 static void reap_orphans(void)
 {
+	bool on = interrupts_off();
 	struct process *next;
 
 	for (struct process *p = processes; p; p = next) {
@@ -140,6 +141,7 @@ static void reap_orphans(void)
 		if (p->zombie && p->parent < 0)
 			reap(p);
 	}
+	interrupts_restore(on);
 }
 
 static int start(struct process *process, const struct archive *file,
@@ -205,13 +207,13 @@ void process_exit(int status)
 
 	asm volatile("sti");
 	files_close(process);
-	for (struct process *p = processes; p; p = p->next)
-		if (p->parent == process->pid)
-			p->parent = -1;
 	current->root = thread_kernel_root();
 	paging_use(current->root);
 	paging_free(root);
 	interrupts_off();
+	for (struct process *p = processes; p; p = p->next)
+		if (p->parent == process->pid)
+			p->parent = -1;
 	process->status = status;
 	process->zombie = true;
 	thread_wake(&processes);
@@ -292,9 +294,12 @@ int process_wait(int pid, int *status)
 
 static bool is_alive(int pid)
 {
+	bool on = interrupts_off();
 	const struct process *process = find(pid);
+	bool alive = process && !process->zombie;
 
-	return process && !process->zombie;
+	interrupts_restore(on);
+	return alive;
 }
 
 /* Runs bin/NAME for the prompt, with the console's keys going to it; ^C ends it. False: there is no

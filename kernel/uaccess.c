@@ -19,7 +19,7 @@ bool user_range(uint64_t address, size_t n)
 }
 
 /* One of the two is a user's. */
-static int copy(void *to, const void *from, size_t n)
+static int copy_user(void *to, const void *from, size_t n)
 {
 	struct label label;
 
@@ -34,12 +34,12 @@ static int copy(void *to, const void *from, size_t n)
 
 int copyin(uint64_t from, void *to, size_t n)
 {
-	return user_range(from, n) ? copy(to, (const void *)from, n) : -EFAULT;
+	return user_range(from, n) ? copy_user(to, (const void *)from, n) : -EFAULT;
 }
 
 int copyout(const void *from, uint64_t to, size_t n)
 {
-	return user_range(to, n) ? copy((void *)to, from, n) : -EFAULT;
+	return user_range(to, n) ? copy_user((void *)to, from, n) : -EFAULT;
 }
 
 /* Copies to the first NUL or the end of size bytes. Returns how many, the NUL among them. */

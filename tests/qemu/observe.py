@@ -73,7 +73,8 @@ class Walker:
         self._texts = [(int(row[1], 16), machine.memory(int(row[1], 16), int(row[2])))
                        for row in (line.split() for line in machine.command("modinfo")
                                    .partition("in the archive:")[0].splitlines()[1:])]
-        self._names = {site.address: site.name for site in guest.hotinlines(machine).sites}
+        # It ends the run, and what follows its call is another function.
+        self._panic = guest.symbols(machine, ["panic"])["panic"].address
 
     def instruction(self, address: int) -> capstone.CsInsn:
         """The instruction there."""
@@ -111,7 +112,10 @@ class Walker:
             if target is not None and target.type != x86.X86_OP_IMM:
                 self._problem(start, address, "goes who knows where, with the window open")
             elif target is not None:
-                (calls.add if x86.X86_GRP_CALL in groups else todo.append)(target.imm & MASK)
+                to = target.imm & MASK
+                if to == self._panic:
+                    continue
+                (calls.add if x86.X86_GRP_CALL in groups else todo.append)(to)
             if instruction.id not in (x86.X86_INS_JMP, x86.X86_INS_UD2):
                 todo.append(following)
         return seen, calls
@@ -246,6 +250,15 @@ def observing(machine: Machine) -> Iterator[Observation]:
             finally:
                 for line in ("stop", "log none", "singlestep off", "cont"):
                     machine.monitor(line)
+                with pipe.open("w") as end:
+                    end.write("End\n")
             text, _ = watch.communicate(timeout=30)
             assert watch.returncode == 0
     _read(text, observation)
+
+
+def name(machine: Machine, violation: str) -> str:
+    """The same line with module:symbol+0xoffset for the address."""
+    address, _, rest = violation.partition(":")
+    found = guest.symbols(machine, [address])
+    return f"{found[address].name if found else address}:{rest}"

@@ -31,8 +31,9 @@ def fixture_console() -> str:
 
 
 @pytest.mark.parametrize("pattern", [
-    r"panic\[cpu0\]/thread=ffff[0-9a-f]{12}: BAD TRAP: type=e \(#pf Page fault\) rp=ffff[0-9a-f]{12} "
-    r"addr=8050ff0 occurred in module \"vmloop\" due to an illegal access to a user address",
+    r"panic\[cpu0\]/thread=ffff[0-9a-f]{12}: BAD TRAP: type=e \(#pf Page fault\) "
+    r"rp=ffff[0-9a-f]{12} addr=8050ff0 occurred in module \"vmloop\" "
+    r"due to an illegal access to a user address",
     r"a\.out: #pf Page fault",
     r"Bad kernel fault at addr=8050ff0",
     r"pid=\d+, pc=ffff[0-9a-f]{12}, sp=ffff[0-9a-f]{12}, error=1, eflags: [0-9a-f]+<[a-z,]+>",

@@ -1,5 +1,5 @@
-"""The kernel's way to users' memory: windows, recovery, and what no handler may hide; by the numbers
-of PEERS.md, section 2, where there are any."""
+"""The kernel's way to users' memory: windows, recovery, and what no handler may hide; by the
+numbers of PEERS.md, section 2, where there are any."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from machines import SECONDS, booted, make_config
+from machines import MODULES, SECONDS, booted, make_config
+from test_sites import page_tables
 
 import guest
-from machine import Ended, Machine, Result, Verdict
+from machine import PROMPT, Ended, Machine, Result, Verdict
 
 WITHOUT_SMAP = [{"cpu": "max", "args": "disable_smap=1"}, {"cpu": "Nehalem"}]
+KAS_BASE = 0xFFFFFFFF80000000
 VIOLATION = "due to an illegal access to a user address"
 
 
@@ -140,3 +142,43 @@ def test_peers_24_an_nmi_from_outside_is_a_panic() -> None:
         machine.monitor("nmi")
         result = machine.finish("")
     assert result.verdict is Verdict.PANIC and "nmi Non-maskable interrupt" in result.reason
+
+
+def test_peers_18_19_interrupts_find_whole_instructions_while_modules_come_and_go() -> None:
+    """20,000 ticks a second, and NMIs from outside in every load."""
+    with booted(args="timer=20000 nmi=count") as machine:
+        machine.boot()
+        for _ in range(5):
+            for module in MODULES:
+                machine.send(f"modload {module}\r".encode())
+                for _ in range(3):
+                    machine.monitor("nmi")
+                assert "sites patched" in machine.read_until(PROMPT)
+            assert guest.hotinlines(machine, "-v").text.count("verified, OK") == 1 + len(MODULES)
+            for module in reversed(MODULES):
+                assert "unloaded" in machine.command(f"modunload {module}")
+        assert machine.finish().verdict is Verdict.PASS
+
+
+def test_peers_28_no_page_of_text_can_be_written_while_a_program_runs() -> None:
+    """In no page tables, its own among them; and it has none of the kernel's. (Its own text is
+    memory to the kernel, as all that is a program's.)"""
+    seen = set()
+    with booted() as machine:
+        machine.boot()
+        machine.send(b"sysfuzz 1 100000000\r")
+        for _ in range(12):
+            machine.receive(0.2)
+            machine.monitor("stop")
+            pages = page_tables(machine)
+            machine.monitor("cont")
+            writable = {physical for _, physical, flags in pages if "W" in flags}
+            text = {physical for _, physical, flags in pages if "X" not in flags}
+            users = {physical for _, physical, flags in pages if "U" in flags}
+            kernel = {physical for address, physical, _ in pages if address >= KAS_BASE}
+            assert text and not text & writable - users
+            assert not users & kernel
+            assert not [page for page in pages if "W" in page[2] and "X" not in page[2]]
+            seen.add(any(address < 0x400000000 and "U" in flags and address != 0x400000
+                         for address, _, flags in pages))
+    assert True in seen, "the program never ran"

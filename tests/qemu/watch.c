@@ -3,8 +3,9 @@
  * line an instruction, and tells in a few thousand lines what millions of them said. observe.py
  * compiles it, runs it, and judges.
  *
- * It prints `count FROM FROM-STATE TO TO-STATE` for each pair of instructions that followed one
- * another, and `within N`: how often WITHIN ran between BEGIN, reached with AC set, and END. The
+ * It prints `COUNT FROM FROM-STATE TO TO-STATE` for each pair of instructions that followed one
+ * another, and `within N`: how often WITHIN ran between BEGIN, reached with AC set from
+ * the kernel, and END. The
  * three are addresses; a state is that of flags below.
  */
 #include <stdint.h>
@@ -21,7 +22,8 @@
 
 enum { STATE_USER = 1, STATE_AC = 2, STATE_SMAP = 4 };
 
-#define ROOM (1u << 21) /* pairs */
+#define ROOM  (1u << 21) /* pairs */
+#define ENTRY 3          /* instructions from the first of a trap up to BEGIN, at most */
 
 struct step {
 	uint64_t pc;
@@ -36,6 +38,7 @@ struct pair {
 static struct pair *pairs;
 static unsigned npairs;
 static uint64_t begin, end, within, nwithin;
+static uint64_t since_user; /* instructions of the kernel since the last of a user */
 static int inside;
 
 static void die(const char *what, const char *detail)
@@ -64,8 +67,9 @@ static void count(const struct step *from, const struct step *to)
 
 static void follow(const struct step *step)
 {
+	since_user = step->state & STATE_USER ? 0 : since_user + 1;
 	if (step->pc == begin)
-		inside = (step->state & STATE_AC) != 0;
+		inside = step->state & STATE_AC && since_user > ENTRY;
 	else if (step->pc == end)
 		inside = 0;
 	else if (step->pc == within)
@@ -94,14 +98,15 @@ static struct step parse(const char *line)
 	return step;
 }
 
-/* A line tells what is about to run; a line `Stopped` takes the one before it back. */
+/* A line tells what is about to run; a line `Stopped` takes the one before it back. observe.py
+ * itself writes the last one. */
 static void read_log(FILE *log)
 {
 	struct step last = {0, 0}, next = {0, 0};
 	int have_last = 0, have_next = 0;
 	char line[512];
 
-	while (fgets(line, sizeof(line), log)) {
+	while (fgets(line, sizeof(line), log) && strcmp(line, "End\n") != 0) {
 		int is_trace = strncmp(line, "Trace ", 6) == 0;
 
 		if (have_next && strncmp(line, "Stopped ", 8) != 0) {

@@ -12,7 +12,7 @@
 #define APIC_X2       (1ul << 10)
 #define APIC_ON       (1ul << 11)
 #define X2_FIRST      0x800u /* the register at offset n is MSR X2_FIRST + n / 16 */
-#define APIC_ADDRESS  0xffffff000ul
+#define APIC_ADDRESS  0xffffffffff000ul
 #define APIC_ID       0x20
 #define TASK_PRIORITY 0x80
 #define END           0xb0
@@ -36,8 +36,6 @@
 #define PIT_RATE      0x34    /* channel 0, both bytes, mode 2: counts down and starts again */
 #define PIT_HZ        1193182 /* so many counts a second */
 #define PIT_WAIT      5966    /* counts: 5 ms */
-#define PIC_1         0x20    /* the two 8259 interrupt controllers of the ISA bus */
-#define PIC_2         0xa0
 #define NS_PER_S      1000000000ul
 #define TIMER_HZ      250
 #define TIMER_HZ_MAX  20000
@@ -83,28 +81,6 @@ uint32_t apic_id(void)
 void apic_end(void)
 {
 	apic_write(END, 0);
-}
-
-/* All inputs masked, and where the firmware left them out of the way of the exceptions. */
-static void mask_legacy(void)
-{
-	static const uint8_t setup[][2] = {
-	    {PIC_1, 0x11},
-	    {PIC_2, 0x11},
-	    {PIC_1 + 1, VECTOR_LEGACY},
-	    {PIC_2 + 1, VECTOR_LEGACY + 8},
-	    {PIC_1 + 1, 4},
-	    {PIC_2 + 1, 2},
-	    {PIC_1 + 1, 1},
-	    {PIC_2 + 1, 1},
-	    {PIC_1 + 1, 0xff},
-	    {PIC_2 + 1, 0xff},
-	};
-
-	for (unsigned i = 0; i < sizeof(setup) / sizeof(setup[0]); i++) {
-		outb(setup[i][0], setup[i][1]);
-		io_delay();
-	}
 }
 
 static unsigned pit_now(void)
@@ -171,7 +147,7 @@ void apic_init(void)
 {
 	uint64_t base = rdmsr(APIC_BASE_MSR), hz = choose_hz(), tsc_hz, timer_hz;
 
-	mask_legacy();
+	pic_mask();
 	wrmsr(APIC_BASE_MSR, base | APIC_ON);
 	apic_base = base & APIC_X2 ? 0 : base & APIC_ADDRESS;
 	if (apic_base && !paging_map(PHYSMAP + apic_base, apic_base, PROT_RW))

@@ -8,8 +8,7 @@
 #include "kernel/defs.h"
 #include "tests/qemu/storm.h"
 
-#define APIC_COMMAND 0x300 /* Intel SDM vol. 3A, 10.6.1 */
-#define DELIVER_NMI  0x400
+#define DELIVER_NMI 0x400 /* interrupt command: Intel SDM vol. 3A, 10.6.1 */
 
 void storm_open(void) __attribute__((noinline));
 void storm_close(void) __attribute__((noinline));
@@ -28,17 +27,14 @@ static void send_nmi(void)
 		asm volatile("pause");
 }
 
-/* 0: the window was open all the time, and what was written in it is there. Always inline, so that
- * what happens is called directly: observe.py follows calls. */
-static inline __attribute__((always_inline)) long in_window(volatile uint64_t *word,
-							    void (*happens)(void))
+/* Whether the window was open all the time, and what was written in it is there. Always inline, so
+ * that what happens is called directly: observe.py follows calls. */
+static inline __attribute__((always_inline)) bool hold(volatile uint64_t *word,
+						       void (*happens)(void))
 {
-	struct label label;
 	uint64_t old;
 	bool ok;
 
-	if (!user_range((uint64_t)word, sizeof(*word)) || on_fault(&label))
-		return -EFAULT;
 	smap_disable();
 	old = *word;
 	*word = ~old;
@@ -46,6 +42,18 @@ static inline __attribute__((always_inline)) long in_window(volatile uint64_t *w
 	ok = is_open() && *word == ~old;
 	*word = old;
 	smap_enable();
+	return ok;
+}
+
+static long in_window(enum storm_command command, uint64_t address)
+{
+	struct label label;
+	bool ok;
+
+	if (!user_range(address, sizeof(uint64_t)) || on_fault(&label))
+		return -EFAULT;
+	ok = command == STORM_NMI ? hold((uint64_t *)address, send_nmi)
+				  : hold((uint64_t *)address, thread_yield);
 	no_fault();
 	return ok ? 0 : -EIO;
 }
@@ -81,8 +89,8 @@ static long leak(const volatile uint64_t *word)
 static long storm_ioctl(unsigned command, uint64_t argument)
 {
 	switch ((enum storm_command)command) {
-	case STORM_NMI: return in_window((uint64_t *)argument, send_nmi);
-	case STORM_YIELD: return in_window((uint64_t *)argument, thread_yield);
+	case STORM_NMI:
+	case STORM_YIELD: return in_window(command, argument);
 	case STORM_MODULE: return load_or_unload(argument);
 	case STORM_LEAK: return leak((const uint64_t *)argument);
 	case STORM_NMIS: return (long)traps_nmis();

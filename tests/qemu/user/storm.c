@@ -1,7 +1,7 @@
 /*
- * storm WINDOWS [leak]: makes system calls until the kernel has opened that many windows for them,
+ * storm WINDOWS ROUNDS [leak]: makes system calls until the kernel has opened that many windows for them,
  * with good and bad addresses, with and without AC set in user mode, while a child has modules loaded
- * and unloaded. Every result and every byte is compared. Ends in one line of counts for
+ * and unloaded, so many times. Every result and every byte is compared. Ends in one line of counts for
  * tests/qemu/storm.py. It needs the module storm; with `leak` it asks that for the wrong thing, once.
  */
 #include "kernel/user/user.h"
@@ -10,6 +10,9 @@
 #define HALF     (2 * PAGE_SIZE) /* of the arena: what is behind it is a hole */
 #define EFLAGS_A 0x40000ul       /* AC, which means nothing here: CR0.AM is clear */
 #define CHUNK    2000
+
+/* The first of the archive: it is found soonest. */
+static const char program[] = "bin/a.out";
 
 static int device;
 static uint8_t *arena;
@@ -58,24 +61,24 @@ static void words(void)
 	expect(syscall(SYS_nanosleep, 8, 0, 0, 0, 0, 0), -EFAULT, "nanosleep at 8");
 }
 
-/* The beginning of unix, twice; and once too far. */
+/* The beginning of a file, twice; and once too far. */
 static void bytes(void)
 {
 	int file;
 
-	file = open("unix");
-	expect(file < 0 ? file : 0, 0, "open unix");
+	file = open(program);
+	expect(file < 0 ? file : 0, 0, program);
 	expect(read(file, arena, CHUNK), CHUNK, "read");
 	expect(read(file, arena + HALF - CHUNK, CHUNK + 1), -EFAULT, "read into a hole");
 	close(file);
-	file = open("unix");
-	expect(file < 0 ? file : 0, 0, "open unix");
+	file = open(program);
+	expect(file < 0 ? file : 0, 0, program);
 	expect(read(file, arena + PAGE_SIZE - 16, CHUNK), CHUNK, "read over a page's end");
 	close(file);
 	nwrong += !check(memcmp(arena + PAGE_SIZE - 16, "\177ELF", 4) == 0, "read", 0);
 	nwrong += !check(memcmp(arena, "\177ELF", 4) == 0, "read", 1);
 	expect(open((const char *)arena + HALF), -EFAULT, "open a hole");
-	expect(open("bin/nothing"), -ENOENT, "open nothing");
+	expect(open("/dev/nothing"), -ENODEV, "open nothing");
 }
 
 /* In windows of the module storm. One of them does not nest in those of the system call. */
@@ -102,9 +105,10 @@ static int child(uint64_t rounds)
 	return 0;
 }
 
-static int start_child(char *windows)
+static int start_child(char *rounds)
 {
-	char *argv[] = {(char *)(uint64_t) "storm-child", windows, NULL};
+	static char zero[] = "0";
+	char *argv[] = {(char *)(uint64_t) "storm-child", zero, rounds, NULL};
 
 	return spawn("bin/storm", argv);
 }
@@ -134,20 +138,20 @@ static void storm(uint64_t windows)
 
 int main(int argc, char **argv)
 {
-	uint64_t windows, word = 0;
+	uint64_t windows, rounds, word = 0;
 	int pid;
 
-	if (argc < 2 || !parse_number(argv[1], &windows)) {
-		kprintf("usage: storm WINDOWS [leak]\n");
+	if (argc < 3 || !parse_number(argv[1], &windows) || !parse_number(argv[2], &rounds)) {
+		kprintf("usage: storm WINDOWS ROUNDS [leak]\n");
 		return 64;
 	}
 	if (strcmp(argv[0], "storm-child") == 0)
-		return child(windows / 20000 + 10);
+		return child(rounds);
 	if (!setup())
 		return 2;
-	pid = start_child(argv[1]);
+	pid = start_child(argv[2]);
 	storm(windows);
-	if (argc > 2)
+	if (argc > 3)
 		ioctl(device, STORM_LEAK, (uint64_t)&word);
 	wait(pid, NULL);
 	kprintf("storm: %lu windows, %lu faults, %lu switches, %lu of %lu NMIs its own, %lu "
