@@ -2,9 +2,9 @@
 
 QEMU, told to translate one instruction at a time and to chain none, logs each with the flags that
 its code was translated for: CPL, CR4.SMAP and AC, which are what decides whether SMAP lets an
-access pass. watch.c counts them. Where AC may be set is found in the guest's text by following every
-path, from the instruction behind a smap_disable site to a smap_enable site, and from the first
-instruction of every exception and interrupt, which inherits AC, to the smap_enable site there.
+access pass. watch.c counts them. Where AC may be set is found in the guest's text by following
+every path from the instruction behind a smap_disable site to a smap_enable site, and from the
+first instruction of every exception and interrupt, which inherits AC, to the smap_enable site there.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def _read(text: str, observation: Observation) -> None:
 
 @contextmanager
 def observing(machine: Machine) -> Iterator[Observation]:
-    """Watches what the machine does in the `with`; the windows are those of modules loaded before."""
+    """Watches what the machine does in the `with`; windows are those of modules loaded before."""
     windows = find_windows(machine)
     observation = Observation(windows)
     with tempfile.TemporaryDirectory(prefix="hotinline-") as folder:

@@ -1,5 +1,5 @@
-"""EFLAGS.AC, instruction by instruction: set in windows, where an exception came in one, and nowhere
-else. observe.py says how it is seen."""
+"""EFLAGS.AC, instruction by instruction: set in windows, where an exception came in one, and
+nowhere else. observe.py says how it is seen."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def wait_for(machine: Machine, seconds: float) -> None:
         time.sleep(seconds / NMIS)
 
 
-def test_ac_is_set_in_windows_and_nowhere_else() -> None:
+def test_ac_is_set_in_windows_and_nowhere_else(capsys: pytest.CaptureFixture[str]) -> None:
     """All kinds of system calls, with good and bad addresses and with AC set in user mode; faults,
     the timer, thread switches and NMIs in windows; a second program; a module that is loaded."""
     with machine_with("storm", "dtrace") as machine:
@@ -56,7 +56,8 @@ def test_ac_is_set_in_windows_and_nowhere_else() -> None:
         "system calls": seen.from_user(False),
         "system calls with AC set": seen.from_user(True),
     }
-    print(figures)
+    with capsys.disabled():
+        print("\nobserved: " + ", ".join(f"{count} {what}" for what, count in figures.items()))
     assert seen.violations() == []
     assert figures["instructions of the kernel"] > 1000000
     assert all(count > 0 for count in figures.values()), figures

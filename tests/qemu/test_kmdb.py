@@ -240,7 +240,7 @@ def either(machine: Machine) -> bytes:
         if found:
             machine.read_until(found[min(found)])
             return found[min(found)]
-        assert (data := machine.receive(5.0)), f"silence after {machine._buffer[-200:]!r}"
+        assert (data := machine.receive(30.0)), f"silence after {machine._buffer[-200:]!r}"
         machine._buffer += data.replace(b"\r", b"")
 
 

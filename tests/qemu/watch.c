@@ -4,9 +4,8 @@
  * compiles it, runs it, and judges.
  *
  * It prints `COUNT FROM FROM-STATE TO TO-STATE` for each pair of instructions that followed one
- * another, and `within N`: how often WITHIN ran between BEGIN, reached with AC set from
- * the kernel, and END. The
- * three are addresses; a state is that of flags below.
+ * another, and `within N`: how often WITHIN ran between BEGIN, reached from the kernel with AC set,
+ * and END. The three are addresses; a state is that of flags below.
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -1,0 +1,127 @@
+"""What may come while unix itself is patched: nothing but an NMI, in the middle of a site that is
+half written. QEMU's debugger interface stops the guest there. A CPU without a local interrupt controller
+gets the monitor's NMI directly, at a time when the kernel has not set one up."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from machines import booted, load
+
+import check
+import guest
+from machine import Machine, Verdict
+from table import read_table
+
+FLAGS_AT = 17 * 8  # eflags, in the answer to `g`: behind 16 registers and rip
+IF = 1 << 9
+STEPS = 3  # into memcpy(): mov, mov, and the first byte of rep movsb
+
+
+class Debugger:
+    """GDB's remote protocol, as much of it as stops a guest at an address."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.buffer = b""
+
+    def ask(self, packet: str) -> str:
+        """Sends a packet and returns the answer; for `c`, that comes when the guest stops."""
+        data = packet.encode()
+        self.connection.sendall(b"$%s#%02x" % (data, sum(data) % 256))
+        while True:
+            start, end = self.buffer.find(b"$"), self.buffer.find(b"#")
+            if 0 <= start < end and len(self.buffer) >= end + 3:
+                answer, self.buffer = self.buffer[start + 1:end], self.buffer[end + 3:]
+                self.connection.sendall(b"+")
+                return answer.decode()
+            received = self.connection.recv(65536)
+            assert received, "QEMU ended"
+            self.buffer += received
+
+    def stop_at(self, address: int, stop: bool = True) -> None:
+        """Sets a breakpoint, or takes it away."""
+        assert self.ask(f"{'Z' if stop else 'z'}1,{address:x},1") == "OK"
+
+    def go(self) -> tuple[int, int]:
+        """Runs to the next breakpoint. Returns rip and eflags there."""
+        assert self.ask("c").startswith("T05")
+        registers = bytes.fromhex(self.ask("g"))
+        return (struct.unpack_from("<Q", registers, 16 * 8)[0],
+                struct.unpack_from("<I", registers, FLAGS_AT)[0])
+
+
+@contextmanager
+def debugged(args: str) -> Iterator[tuple[Machine, Debugger]]:
+    """A machine that waits for its debugger before the first instruction."""
+    with tempfile.TemporaryDirectory(prefix="hotinline-") as folder, \
+            booted(args=args, cpu="max,-apic", extra=("-S",)) as machine, \
+            socket.socket(socket.AF_UNIX) as connection:
+        machine.monitor(f"gdbserver unix:{folder}/gdb,server=on,wait=off")
+        connection.settimeout(30)
+        connection.connect(f"{folder}/gdb")
+        yield machine, Debugger(connection)
+
+
+def addresses(*names: str) -> dict[str, int]:
+    """Of unix, with the boot argument nokaslr."""
+    with booted(args="nokaslr", cpu="max,-apic") as machine:
+        machine.boot()
+        return {name: found.address for name, found in guest.symbols(machine, list(names)).items()}
+
+
+def test_peers_24_an_nmi_in_a_half_written_site_is_harmless(
+        capsys: pytest.CaptureFixture[str]) -> None:
+    """And PEERS 18, 19: interrupts are off from the first write until the core is synchronised. An
+    NMI comes in each of the writes."""
+    at = addresses("commit", "memcpy", "kas_unalias", "cpu_synchronise")
+    nmis = 0
+    with debugged("nokaslr nmi=count") as (machine, debugger):
+        debugger.stop_at(at["commit"])
+        assert debugger.go()[0] == at["commit"]
+        debugger.stop_at(at["commit"], False)
+        for name in ("memcpy", "kas_unalias", "cpu_synchronise"):
+            debugger.stop_at(at[name])
+        rip, flags = debugger.go()
+        while rip == at["memcpy"]:
+            assert not flags & IF
+            for _ in range(STEPS):
+                assert debugger.ask("s").startswith("T05")
+            machine.monitor("nmi")
+            nmis += 1
+            rip, flags = debugger.go()
+        assert rip == at["cpu_synchronise"] and not flags & IF
+        debugger.stop_at(at["cpu_synchronise"], False)  # `c` would stop there once more
+        assert debugger.go()[0] == at["kas_unalias"]
+        for name in ("memcpy", "kas_unalias"):
+            debugger.stop_at(at[name], False)
+        debugger.connection.sendall(b"$D#44")  # and the guest goes on
+        machine.boot()
+        with capsys.disabled():
+            print(f"\npatching: {nmis} NMIs in the writes of unix's sites")
+        early = guest.symbols(machine, ["nmi_early"])["nmi_early"].address
+        taken = int.from_bytes(machine.memory(early, 8), "little")
+        load(machine, ["ring"])
+        report = check.check(machine, read_table())
+        result = machine.finish()
+    assert report.problems == [] and result.verdict is Verdict.PASS
+    assert taken == nmis >= len([site for site in report.sites if site.name.startswith("unix:")])
+
+
+def test_peers_24_an_nmi_while_unix_is_patched_is_told_unless_it_is_asked_for() -> None:
+    at = addresses("commit")
+    with debugged("nokaslr") as (machine, debugger):
+        debugger.stop_at(at["commit"])
+        debugger.go()
+        machine.monitor("nmi")
+        debugger.stop_at(at["commit"], False)
+        debugger.connection.sendall(b"$D#44")
+        result = machine.finish("")
+    assert result.verdict is Verdict.PANIC
+    assert "1 non-maskable interrupts while unix was patched" in result.reason
