@@ -31,37 +31,39 @@ static const char *const own[] = {
 };
 /* clang-format on */
 
-/* Writes a byte of text. False: there is no room for a view of it. */
+/* Writes a byte of text. False: there is no room for a view of it. Interrupts are off. */
 static bool poke(uint64_t address, uint8_t byte, uint8_t *old)
 {
-	bool were_on = interrupts_off();
-	uint8_t *view;
+	uint8_t *view = kas_alias((const void *)address, 1);
 
-	view = kas_alias((const void *)address, 1);
-	if (view) {
-		if (old)
-			*old = *view;
-		*(volatile uint8_t *)view = byte;
-		kas_unalias(view, 1);
-		cpu_synchronise();
-	}
-	interrupts_restore(were_on);
-	return view;
+	if (!view)
+		return false;
+	if (old)
+		*old = *view;
+	*(volatile uint8_t *)view = byte;
+	kas_unalias(view, 1);
+	cpu_synchronise();
+	return true;
 }
 
 /* Takes all of them out of the text, which is then as if there were none. */
 void mdb_break_lift(void)
 {
+	bool were_on = interrupts_off();
+
 	for (unsigned i = 0; i < BREAKPOINTS; i++) {
 		struct breakpoint *b = &breakpoints[i];
 
 		if (b->armed && poke(b->address, b->byte, NULL))
 			b->armed = false;
 	}
+	interrupts_restore(were_on);
 }
 
+/* With interrupts off: one may meet a breakpoint, which must be known to be armed by then. */
 void mdb_break_arm(void)
 {
+	bool were_on = interrupts_off();
 	char line[96];
 
 	for (unsigned i = 0; i < BREAKPOINTS; i++) {
@@ -73,6 +75,7 @@ void mdb_break_arm(void)
 			kprintf("mdb: no memory to set the breakpoint at %s\n",
 				mdb_name(b->address, line, sizeof(line)));
 	}
+	interrupts_restore(were_on);
 }
 
 bool mdb_break_at(uint64_t address)

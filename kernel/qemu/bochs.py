@@ -1,8 +1,8 @@
 """A machine in Bochs: a second, independent implementation of SMAP and of CPUID.
 
-Bochs has CPU models that QEMU lacks. It boots the ISO; the serial port is a TCP connection that it
-opens to us. Without QEMU's exit device the verdict rests on what the guest prints; then we end Bochs.
-Debian's Bochs stops in its own debugger first, which a command file tells to go on. Used by smap.py.
+Bochs has CPU models that QEMU lacks. It boots the ISO; the serial port is a TCP connection that
+it opens to us. Without QEMU's exit device the verdict rests on what the guest prints; then we end
+Bochs. Debian's stops in its own debugger first; a command file tells it to go on. Used by smap.py.
 """
 
 from __future__ import annotations

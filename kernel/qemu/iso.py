@@ -2,7 +2,7 @@
 """Makes an ISO image with GRUB, the boot program and the boot archive. `make iso` calls it.
 
 It boots under BIOS and under UEFI, from a CD or a USB stick, in an emulator or on a real PC; the
-console is the first serial port, 115200 baud. Used by emulators.py, which wants boot arguments in it.
+console is the first serial port, 115200 baud. Used by smap.py, which wants boot arguments in it.
 """
 
 from __future__ import annotations

@@ -309,8 +309,9 @@ def main() -> int:
                 print(f"{row.case:4} {row.machine:37} {'PASS' if row.passed else 'FAIL'}  "
                       f"{row.seen}", flush=True)
     failed = sum(not row.passed for row in rows)
+    plural = "s" * (len(subjects) != 1)
     print(f"\n{'FAIL' if failed or not rows else 'PASS'}: {len(rows)} cases on {len(subjects)} "
-          f"machine{'s' * (len(subjects) != 1)}, {failed} failed, {time.monotonic() - started:.0f} s")
+          f"machine{plural}, {failed} failed, {time.monotonic() - started:.0f} s")
     return 1 if failed or not rows else 0
 
 

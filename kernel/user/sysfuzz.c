@@ -49,7 +49,7 @@ static uint64_t length(void)
 /* Not the console: reading from it waits for a key. */
 static int file_number(void)
 {
-	return pick(8) ? 3 + (int)pick(14) : (int)random(&state) | 1 << 31;
+	return pick(8) ? 3 + (int)pick(14) : (int)random(&state) | INT32_MIN;
 }
 
 static const char *path(void)

@@ -4,7 +4,7 @@ QEMU, told to translate one instruction at a time and to chain none, logs each w
 its code was translated for: CPL, CR4.SMAP and AC, which are what decides whether SMAP lets an
 access pass. watch.c counts them. Where AC may be set is found in the guest's text by following
 every path from the instruction behind a smap_disable site to a smap_enable site, and from the
-first instruction of every exception and interrupt, which inherits AC, to the smap_enable site there.
+first instruction of every exception and interrupt, which inherits AC, to the smap_enable there.
 """
 
 from __future__ import annotations

@@ -245,17 +245,16 @@ def either(machine: Machine) -> bytes:
 
 
 def break_at(machine: Machine, name: str) -> bool:
-    """Sets a breakpoint, and does this and that until it is met. False: it was not."""
-    for line in (f"mdb -k -c '{name}:b'", "dump unix_main 16", "modload nothere"):
+    """Sets a breakpoint, does this and that, and deletes it. True: it was met, which a timer may
+    bring about at any moment, while a line is being typed too."""
+    for line in (f"mdb -k -c '{name}:b'", "dump unix_main 16", "modload nothere",
+                 f"mdb -k -c '{name}:d'"):
         machine.send(line.encode() + b"\r")
         if either(machine) == STOPPED:
-            ask(machine, "::delete all")
-            machine.send(b":c\r\rmdb -k -c '::delete all'\rsym in_step\r")
+            machine.send(b"::delete all\r:c\r\rmdb -k -c '::delete all'\rsym in_step\r")
             machine.read_until(b"sym: in_step")
             machine.read_until(PROMPT)
             return True
-    assert mdb(machine, f"{name}:d") in ("", f"mdb: there is no breakpoint at {name}; "
-                                         "$b lists them\n")
     return False
 
 

@@ -1,6 +1,6 @@
 """What may come while unix itself is patched: nothing but an NMI, in the middle of a site that is
-half written. QEMU's debugger interface stops the guest there. A CPU without a local interrupt controller
-gets the monitor's NMI directly, at a time when the kernel has not set one up."""
+half written. QEMU's debugger interface stops the guest there. A CPU without a local interrupt
+controller gets the monitor's NMI directly, at a time when the kernel has not set one up."""
 
 from __future__ import annotations
 
