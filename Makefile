@@ -265,7 +265,7 @@ lint: all tests-built
 	$(call say,CHECK,cppcheck)
 	$(Q)cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -I. -I$(HOT_OUT) \
 		--enable=warning,performance,portability $(LIBRARY) $(TOOL) \
-		$(filter %.c,$(UNIX) $(BOOT) $(MODULES))
+		$(filter %.c,$(UNIX) $(BOOT) $(MODULES) $(USER))
 	$(call say,CHECK,mypy)
 	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter dsl/% tests/dsl/%,$(PY_FILES))
 	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter kernel/% tests/qemu/%,$(PY_FILES))

@@ -13,7 +13,7 @@
 #define MICROSECOND   1000ul
 #define INIT_WAIT     (10000 * MICROSECOND)
 #define START_WAIT    (200 * MICROSECOND)
-#define ANSWER_WAIT   (100000 * MICROSECOND)
+#define ANSWER_WAIT   (2000000 * MICROSECOND) /* an emulated CPU may have to wait for a busy host */
 
 /* park.asm */
 extern const uint8_t park_start[];
