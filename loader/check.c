@@ -7,8 +7,6 @@
  * No two sections may share bytes of the file. That is what keeps memory and time linear in the
  * size of the file: sixty thousand sections that all claim the whole of it would not be.
  */
-#include <string.h>
-
 #include "loader/load.h"
 
 #define SECTIONS_MAX 0x7fffffffu

@@ -3,8 +3,6 @@
  * is looked at once. Afterwards each index, type and offset in them is in range, each type is one
  * that is supported, and the GOT has a slot for each symbol that needs one. Called by check.c.
  */
-#include <string.h>
-
 #include "loader/load.h"
 
 static bool bad_section(const struct krtld *krtld, const struct krtld_module *module,

@@ -57,8 +57,6 @@
  * reentrant, except that _init and _fini may load and unload other modules: the caller brings a
  * lock.
  */
-#include <string.h>
-
 #include "loader/load.h"
 
 bool krtld_refuse(const struct krtld *krtld, const struct krtld_error *error)

@@ -6,8 +6,7 @@
 #ifndef HOTINLINE_LOADER_LOAD_H
 #define HOTINLINE_LOADER_LOAD_H
 
-#include <string.h>
-
+#include "alternatives/memory.h"
 #include "loader/arch.h"
 #include "loader/elf64.h"
 #include "loader/krtld.h"

@@ -4,8 +4,6 @@
  * the data and the GOT in the read-only data. The bytes between functions trap if they are run.
  * Called by krtld.c.
  */
-#include <string.h>
-
 #include "loader/load.h"
 
 struct plan {

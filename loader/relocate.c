@@ -3,8 +3,6 @@
  * sound and symbols that resolve.c has given a value; what a type means is its row (arch.h).
  * Whether the value fits is known before the field is written. Called by krtld.c.
  */
-#include <string.h>
-
 #include "loader/load.h"
 
 /* Little-endian, at any alignment. */

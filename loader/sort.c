@@ -3,8 +3,6 @@
  * needs neither memory nor a stack and no input makes it slow; and since compilers emit
  * relocations in order, nearly every call ends after its first loop.
  */
-#include <string.h>
-
 #include "loader/load.h"
 
 #define ELEMENT_MAX 64 /* bytes */

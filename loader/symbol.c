@@ -2,8 +2,6 @@
  * Reading symbols and relocations out of an object that check.c has found sound. The file may be
  * at any address, so that its structures are copied and not pointed to. Used by all of loader/.
  */
-#include <string.h>
-
 #include "loader/load.h"
 
 struct elf64_sym krtld_symbol(const struct krtld_module *module, uint32_t index)

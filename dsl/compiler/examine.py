@@ -245,9 +245,9 @@ class Examiner:
     def _stack(self) -> None:
         """Follows every path and keeps the depth of the stack before each instruction."""
         depths = {0: 0}
-        todo = [0]
-        while todo:
-            index = todo.pop()
+        pending = [0]
+        while pending:
+            index = pending.pop()
             depth = depths[index] + self.facts[index].stack
             if depth < 0:
                 self.refuse(index, "code-stack-underflow")
@@ -259,7 +259,7 @@ class Examiner:
                         return
                 elif after not in depths:
                     depths[after] = depth
-                    todo.append(after)
+                    pending.append(after)
                 elif depths[after] != depth:
                     self.refuse(after, "code-stack-paths")
                     return

@@ -36,14 +36,14 @@ class Reasoner:
 
     def _reach(self, name: str) -> frozenset[str] | None:
         found: set[str] = set()
-        todo = [name]
-        while todo:
-            feature = self.features.get(todo.pop())
+        pending = [name]
+        while pending:
+            feature = self.features.get(pending.pop())
             if feature is None or feature.name in self.cyclic:
                 return None
             if feature.name not in found:
                 found.add(feature.name)
-                todo += logic.names(feature.condition.tree) if feature.condition else ()
+                pending += logic.names(feature.condition.tree) if feature.condition else ()
         return frozenset(found)
 
     def _truth(self, variables: frozenset[str]) -> tuple[logic.Truth, int, int]:
