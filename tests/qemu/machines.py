@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "kernel/qemu"))
 
 import guest  # noqa: E402
-from machine import Config, Machine  # noqa: E402
+from machine import PROMPT, Config, Machine  # noqa: E402
 
 TEST_ARCHIVE = ROOT / "build/tests/boot.cpio"
 # In the order in which they can be loaded: some call functions of others.
@@ -59,3 +59,9 @@ def load(machine: Machine, names: list[str]) -> None:
     said = [machine.command(f"modload {name}") for name in names]
     loaded = guest.loaded_modules(machine)
     assert set(names) <= set(loaded), "\n".join(said)
+
+
+def typed(machine: Machine, keys: bytes) -> str:
+    """Types keys that end a line, and returns what came before the next prompt."""
+    machine.send(keys)
+    return machine.read_until(PROMPT)

@@ -6,7 +6,7 @@ from typing import Iterator
 
 import pytest
 
-from machines import booted
+from machines import booted, typed
 
 from machine import PROMPT, Machine
 
@@ -20,12 +20,6 @@ def fixture_machine() -> Iterator[Machine]:
     with booted() as machine:
         machine.boot()
         yield machine
-
-
-def typed(machine: Machine, keys: bytes) -> str:
-    """Types keys that end a line, and returns what came before the next prompt."""
-    machine.send(keys)
-    return machine.read_until(PROMPT)
 
 
 @pytest.mark.parametrize("keys", [

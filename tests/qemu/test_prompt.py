@@ -6,10 +6,10 @@ from typing import Iterator
 
 import pytest
 
-from machines import booted, load
+from machines import booted, load, typed
 
 import guest
-from machine import PROMPT, Machine
+from machine import Machine
 
 
 @pytest.fixture(scope="module", name="machine")
@@ -18,12 +18,6 @@ def fixture_machine() -> Iterator[Machine]:
     with booted() as machine:
         machine.boot()
         yield machine
-
-
-def typed(machine: Machine, keys: bytes) -> str:
-    """Types keys that end a line, and returns what came before the next prompt."""
-    machine.send(keys)
-    return machine.read_until(PROMPT)
 
 
 @pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n"], ids=["CR", "LF", "CRLF"])
