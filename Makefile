@@ -14,6 +14,12 @@ PACKAGES := gcc libc6-dev make binutils clang llvm libclang-rt-14-dev nasm cpio 
 	python3-capstone python3-pytest python3-mypy clang-format cppcheck bear libcapstone-dev \
 	grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf bochs bochs-term
 
+# What one goal needs besides: `make setup GOAL` installs it too.
+PACKAGES_corpus :=
+PACKAGES_coverage := lcov
+PACKAGES_bench := lld llvm-14-tools python3-matplotlib
+PACKAGES += $(foreach g,$(MAKECMDGOALS),$(PACKAGES_$(g)))
+
 .PHONY: all run test test-dsl test-host test-qemu lint clean help setup
 ##setup         install with apt what is missing (as root, or through sudo)
 ##all           build the host tool, the kernel, its modules and the boot archive
@@ -243,7 +249,8 @@ tests-built: build/tests/host-tests build/tests/boot.cpio
 fuzz-syscalls: all
 	@$(PYTHON) tests/fuzz/syscalls.py --seconds '$(or $(SECONDS),300)'
 
--include tests/host/objects.mk
+# Suites with rules of their own keep them beside their sources.
+include $(wildcard tests/*/*.mk)
 build/tests/host-tests: $(call objects,build/tests,$(HOST_TESTS) $(LIBRARY) \
 		$(HOT_OUT)/hottable.c) $(TEST_OBJECTS)
 	$(call say,LD,$@)
@@ -284,7 +291,7 @@ clean:
 
 ##help          this list
 help:
-	@sed -n 's/^##/  /p' $(firstword $(MAKEFILE_LIST)) | sort
+	@sed -n 's/^##/  /p' Makefile tests/*/*.mk | sort
 
 -include $(shell find build -name '*.d' -type f 2>/dev/null)
 endif
