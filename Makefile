@@ -276,7 +276,7 @@ lint: all tests-built
 	$(call say,CHECK,mypy)
 	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter dsl/% tests/dsl/%,$(PY_FILES))
 	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter kernel/% tests/qemu/%,$(PY_FILES))
-	$(Q)$(PYTHON) -m mypy --no-error-summary tests/run.py
+	$(Q)$(PYTHON) -m mypy --no-error-summary tests/run.py $(filter tests/host/%,$(PY_FILES))
 	$(Q)if command -v ruff >/dev/null; then ruff check $(PY_FILES); fi
 	@echo "lint: clean"
 

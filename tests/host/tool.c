@@ -9,7 +9,7 @@
 #include "tests/host/run.h"
 #include "tests/host/world.h"
 
-#define KRTLD "build/bin/krtld "
+#define KRTLD "${KRTLD:-build/bin/krtld} "
 
 /* A call and a tail call of smap_enable, a pointer to it, and a call of an ordinary function. */
 static const char *calls_object(void)
