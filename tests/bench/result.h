@@ -1,0 +1,39 @@
+/*
+ * What a benchmark program says: a line of JSON for tests/bench/run.py, or a table for a person.
+ * Used by patching.c and runtime.c.
+ */
+#ifndef HOTINLINE_TESTS_BENCH_RESULT_H
+#define HOTINLINE_TESTS_BENCH_RESULT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RESULT_VALUES 101 /* repetitions at most */
+
+struct result {
+	const char *group;
+	const char *name; /* of the case */
+	const char *what; /* contender, or quantity */
+	const char *unit;
+	const char *note; /* or NULL */
+	uint64_t n;       /* things that one value is about; 0: says nothing */
+	double values[RESULT_VALUES];
+	unsigned nvalues;
+};
+
+/* As a row of a table: the median, and its ratio to that of the first of its case. */
+void result_print(const struct result *results, unsigned nresults, bool table);
+
+double result_median(const struct result *result);
+
+/* Nanoseconds of a clock that nobody sets. */
+double result_now(void);
+
+/* Zeroed memory; refuses where there is none. */
+void *result_memory(size_t size) __attribute__((malloc, returns_nonnull));
+
+/* Says why on stderr and ends the program with status 1. */
+_Noreturn void result_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,62 @@
+"""Rules that the benchmark programs keep, with tiny sizes: no test here asserts a time."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PATCHING = ROOT / "build/bench/patching"
+
+
+def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(word) for word in words], cwd=ROOT, text=True, capture_output=True)
+
+
+def lines(*words: str | Path) -> Iterator[dict[str, Any]]:
+    """What a program prints, which must succeed and say nothing else."""
+    done = run(*words)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return map(json.loads, done.stdout.splitlines())
+
+
+def check_form(results: list[dict[str, Any]], group: str, repeat: int) -> None:
+    for result in results:
+        assert result["group"] == group
+        assert all(isinstance(result[key], str) for key in ("case", "what", "unit")), result
+        assert len(result["values"]) in (1, repeat), result
+        assert all(value >= 0 for value in result["values"]), result
+    names = [(result["case"], result["what"]) for result in results]
+    assert len(names) == len(set(names)), "each line has a name of its own"
+
+
+def test_patching_measures_every_contender_in_every_case() -> None:
+    results = list(lines(PATCHING, "--json", "--sites", "10,300", "--repeat", "3"))
+    check_form(results, "patching", 3)
+    cases: dict[str, set[str]] = {}
+    for result in results:
+        cases.setdefault(result["case"], set()).add(result["what"])
+    assert len(cases.pop("memory")) == 4
+    assert set(cases) == {"10 sites", "10 sites, no feature", "300 sites", "300 sites, no feature"}
+    assert len({frozenset(whats) for whats in cases.values()}) == 1, "the same contenders in all"
+
+
+def test_a_site_takes_8_bytes_of_memory() -> None:
+    results = list(lines(PATCHING, "--json", "--sites", "300", "--repeat", "1"))
+    memory = {r["what"]: r["values"][0] for r in results if r["case"] == "memory"}
+    assert memory["hotinline: memory"] == 8
+    assert memory["section table: memory"] > 14, "a record, and a replacement"
+
+
+def test_patching_reports_nothing_of_contenders_that_make_other_bytes() -> None:
+    done = run(PATCHING, "--json", "--sites", "300", "--repeat", "1", "--spoil", "20")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "made other bytes of the same sites: offset 0x" in done.stderr
+
+
+def test_patching_refuses_what_it_cannot_take() -> None:
+    for words in (["--sites", "12x"], ["--sites", "0"], ["--repeat", "102"], ["--frobnicate"], ["x"]):
+        done = run(PATCHING, *words)
+        assert (done.returncode, done.stdout) == (64, ""), words
+        assert "see `patching --help'" in done.stderr
