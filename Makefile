@@ -225,12 +225,12 @@ smap: all
 
 # ---- tests ----
 
-##test          every test: host (Criterion), dsl and qemu (pytest); ends in one count
+##test          every test: host (Criterion), dsl, bench and qemu (pytest); ends in one count
 ##test-host     the engine and krtld, on the host, with sanitizers
 ##test-dsl      hotc
 ##test-qemu     the kernel on a matrix of machines
 test: all tests-built
-	@$(PYTHON) tests/run.py host dsl qemu
+	@$(PYTHON) tests/run.py host dsl bench qemu
 test-host: build/tests/host-tests build/bin/krtld
 	@$(PYTHON) tests/run.py host
 test-dsl:
@@ -267,7 +267,7 @@ lint: all tests-built
 	$(call say,WARN,clang)
 	$(Q)for f in $(filter %.c,$(LIBRARY) $(UNIX) $(BOOT) $(MODULES) $(USER)) $(HOT_OUT)/hottable.c; do \
 		$(CLANG) $(KERNEL_CFLAGS) -fsyntax-only $$f || exit 1; done
-	$(Q)for f in $(TOOL) $(HOST_TESTS); do \
+	$(Q)for f in $(TOOL) $(HOST_TESTS) $(wildcard tests/bench/*.c); do \
 		$(CLANG) $(HOST_CFLAGS) -fsyntax-only $$f || exit 1; done
 	$(call say,CHECK,cppcheck)
 	$(Q)cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -I. -I$(HOT_OUT) \
@@ -276,7 +276,8 @@ lint: all tests-built
 	$(call say,CHECK,mypy)
 	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter dsl/% tests/dsl/%,$(PY_FILES))
 	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter kernel/% tests/qemu/%,$(PY_FILES))
-	$(Q)$(PYTHON) -m mypy --no-error-summary tests/run.py $(filter tests/host/%,$(PY_FILES))
+	$(Q)$(PYTHON) -m mypy --no-error-summary tests/run.py \
+		$(filter tests/bench/% tests/host/%,$(PY_FILES))
 	$(Q)if command -v ruff >/dev/null; then ruff check $(PY_FILES); fi
 	@echo "lint: clean"
 

@@ -19,6 +19,7 @@ CRITERION = re.compile(r"Tested: .*?(\d+).*?Passing: .*?(\d+).*?Failing: .*?(\d+
 SUITES: dict[str, list[str]] = {
     "host": ["build/tests/host-tests", "--always-succeed", "--color=never"],
     "dsl": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/dsl"],
+    "bench": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/bench"],
     "qemu": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/qemu"],
 }
 

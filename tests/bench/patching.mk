@@ -8,4 +8,9 @@ build/bench/patching: $(call objects,build/host,$(BENCH_PATCHING) $(LIBRARY) $(H
 	$(Q)$(CC) $(HOST_CFLAGS) $^ -o $@
 
 BENCH_TOOLS := build/bench/patching
-tests-built: $(BENCH_TOOLS)
+tests-built test-bench: $(BENCH_TOOLS)
+
+##test-bench    that the benchmarks compare what is the same, and say so; `make bench` measures
+.PHONY: test-bench
+test-bench:
+	@$(PYTHON) tests/run.py bench
