@@ -91,7 +91,7 @@ void *claim(size_t n, size_t size);
 /* Reads a whole file; NULL after a complaint. *bytes ends in a NUL that *size does not count. */
 bool read_file(const char *path, uint8_t **bytes, size_t *size);
 bool read_object(struct object *object);
-/* Writes DIR/sec<INDEX>.bin for every allocated section. */
+/* Writes DIR/sec<INDEX>.bin for every allocated section, and DIR/got<ADDRESS>.bin. */
 bool dump_sections(const struct tool *tool);
 
 /* ---- tool_layout.c ---- */

@@ -112,11 +112,24 @@ static bool make_directory(const char *path)
 	return cannot(path, "created");
 }
 
+/* Its name says where its first slot is: that is nobody's choice but krtld's. */
+static bool dump_got(const struct krtld_module *module, const char *directory, char *path,
+		     size_t size)
+{
+	const struct krtld_private *own = module->private;
+
+	if (!own->nslots)
+		return true;
+	snprintf(path, size, "%s/got%lx.bin", directory, own->slots);
+	return write_file(path, module->regions[KRTLD_RODATA].bytes + own->got_offset,
+			  (size_t)own->nslots * KRTLD_SLOT);
+}
+
 static bool dump_object(const struct object *object, const char *directory)
 {
-	size_t size = strlen(directory) + sizeof "/sec4294967295.bin";
+	size_t size = strlen(directory) + sizeof "/got0123456789abcdef.bin";
 	char *path = claim(size, 1);
-	bool ok = make_directory(directory);
+	bool ok = make_directory(directory) && dump_got(object->module, directory, path, size);
 
 	for (uint32_t i = 1; ok && i < object->module->nsections; i++) {
 		const struct krtld_section *section = &object->module->sections[i];

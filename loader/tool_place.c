@@ -142,9 +142,13 @@ static uint64_t room_needed(const struct tool *tool)
 	for (unsigned i = 0; i < tool->nobjects; i++) {
 		const struct krtld_module *module = tool->objects[i].checked;
 
-		/* Twice: krtld asks for a region, too, though all sections in it are placed. */
-		for (uint32_t j = 1; j < module->nsections; j++)
-			room += 2 * (module->sections[j].size + KRTLD_ALIGN_MAX);
+		/* Twice: krtld asks for a region, too, though all sections in it are placed. The
+		 * region begins where its sections' largest alignment says. */
+		for (uint32_t j = 1; j < module->nsections; j++) {
+			if (krtld_is_loaded(&module->private->shdrs[j]))
+				room += 2 * module->sections[j].size +
+					3 * module->private->shdrs[j].sh_addralign;
+		}
 		room += (uint64_t)module->private->nslots * KRTLD_SLOT + PAGE;
 	}
 	for (size_t i = 0; i < tool->ndefinitions; i++) {

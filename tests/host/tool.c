@@ -173,6 +173,57 @@ Test(tool, a_dump_holds_what_is_patched)
 	cr_expect(strstr(r->out, "sec2.bin"), "%s", r->out);
 }
 
+Test(tool, a_dump_holds_the_got_and_says_where_it_is)
+{
+	struct object *o = object_new();
+	unsigned text = object_text(o, ".text", "48 8b 05 00 00 00 00");
+	unsigned long address = 0;
+	const struct run *r;
+	char want[64];
+
+	object_rela(o, text, 3, R_X86_64_GOTPCREL, object_undefined(o, "far"), -4);
+	run_write_object("got.o", o);
+	run_write_text("layout", "section 1 10000000\nsymbol 123456789abcdef0 far\n");
+	r = run(KRTLD "--layout $T/layout --dump $T/dump $T/got.o && cd $T/dump && ls got* && "
+		      "od -An -v -tx8 got*.bin && od -An -v -td4 -j3 sec1.bin");
+	expect_status(r, 0, "a GOT");
+	sscanf(r->out, "got%lx.bin", &address);
+	snprintf(want, sizeof(want), ".bin\n 123456789abcdef0\n %11ld\n", address - 0x10000007);
+	cr_expect(strstr(r->out, want), "%swanted: %s", r->out, want);
+	calls_object();
+	r = run(KRTLD "--dump $T/none $T/calls.o && ls $T/none");
+	cr_expect(strstr(r->out, "sec1.bin") && !strstr(r->out, "got"), "%s", r->out);
+}
+
+/* Room is kept for what sections need, and not for the most that they might: 2 GiB are soon gone. */
+Test(tool, what_a_layout_leaves_out_follows_it_if_there_is_room)
+{
+	struct object *o = object_new();
+	const struct run *r;
+
+	for (unsigned i = 0; i < 28; i++)
+		object_rodata(o, ".rodata", "00");
+	run_write_object("many.o", o);
+	run_write_text("layout", "section 1 fffffffffc000000\n");
+	r = run(KRTLD "--layout $T/layout $T/many.o");
+	expect_status(r, 0, "a layout");
+	cr_expect(strstr(r->out, "\nsection 2 fffffffffc0010"), "%s", r->out);
+}
+
+Test(tool, what_a_layout_leaves_out_precedes_it_if_there_is_none)
+{
+	struct object *o = object_new();
+	const struct run *r;
+
+	object_rodata(o, ".rodata", "00");
+	object_bss(o, ".bss", 0x10000);
+	run_write_object("two.o", o);
+	run_write_text("layout", "section 1 ffffffffffff0000\n");
+	r = run(KRTLD "--layout $T/layout $T/two.o");
+	expect_status(r, 0, "a layout");
+	cr_expect(strstr(r->out, "\nsection 2 fffffffffff"), "%s", r->out);
+}
+
 Test(tool, a_bad_layout_is_wrong_use_and_names_its_line)
 {
 	static const char *const bad[] = {
