@@ -101,8 +101,10 @@ static bool copy_sections(struct krtld *krtld, struct krtld_module *module,
 		return bad(krtld, module, offsetof(struct elf64_ehdr, e_shstrndx),
 			   "no such section (e_shstrndx)", *names);
 	own->shdrs = krtld_meta(krtld, module, count, sizeof *own->shdrs);
+	if (!own->shdrs)
+		return false;
 	module->sections = krtld_meta(krtld, module, count, sizeof *module->sections);
-	if (!own->shdrs || !module->sections)
+	if (!module->sections)
 		return false;
 	memcpy(own->shdrs, own->file + ehdr->e_shoff, count * sizeof zero);
 	memset(own->shdrs, 0, sizeof zero);

@@ -32,8 +32,10 @@ bool krtld_export_room(struct krtld *krtld, struct krtld_module *module)
 	for (own->nbuckets = 1; own->nbuckets < own->room;)
 		own->nbuckets *= 2;
 	own->exports = krtld_meta(krtld, module, own->room, sizeof *own->exports);
+	if (!own->exports)
+		return false;
 	own->buckets = krtld_meta(krtld, module, own->nbuckets, sizeof *own->buckets);
-	return own->exports && own->buckets;
+	return own->buckets != NULL;
 }
 
 static uint32_t find(const struct krtld_module *module, const char *name, uint32_t hash)
@@ -66,20 +68,13 @@ bool krtld_export(struct krtld *krtld, struct krtld_module *module, uint32_t ind
 	struct elf64_sym symbol = krtld_symbol(module, index);
 	const char *name = krtld_symbol_name(module, &symbol);
 	uint32_t hash = hash_of(name);
-	uint32_t *bucket, earlier;
+	uint32_t *bucket;
 
 	if (!is_offered(&symbol, name))
 		return true;
-	earlier = find(module, name, hash);
-	if (earlier) {
-		struct elf64_sym other = krtld_symbol(module, earlier);
-
-		if (ELF64_ST_BIND(symbol.st_info) != STB_GLOBAL ||
-		    ELF64_ST_BIND(other.st_info) != STB_GLOBAL)
-			return true;
+	if (find(module, name, hash))
 		return REFUSE(krtld, module, KRTLD_E_DUPLICATE, .symbol = name,
 			      .what = module->name);
-	}
 	bucket = &own->buckets[hash & (own->nbuckets - 1)];
 	own->exports[own->nexports] = (struct krtld_export){index, hash, *bucket};
 	*bucket = ++own->nexports;

@@ -40,7 +40,8 @@
  *
  * Who may define what. The first definition of a name counts. A second one is refused if it is
  * meant (a strong symbol), and gives way if it is not (weak, COMMON, C++'s unique ones in COMDAT
- * groups). Hidden symbols are a module's own, and so are _init and _fini. A stub's name is
+ * groups). Within one object every second definition is refused, weak or not: no assembler and no
+ * `ld -r` writes one. Hidden symbols are a module's own, and so are _init and _fini. A stub's name is
  * special: once unix has defined it, it means that stub, and a module that defines it as well is
  * refused, or it would capture the calls of those loaded after it.
  *
@@ -229,12 +230,20 @@ static bool run(struct krtld *krtld, struct krtld_module *module, const char *na
 	uint64_t address;
 	int result;
 
-	if (!krtld->ops->start || is_early(krtld, module) ||
-	    !krtld_module_symbol(module, name, &address))
+	if (!krtld->ops->start || !krtld_module_symbol(module, name, &address))
 		return true;
 	result = krtld->ops->start(krtld->ctx, address);
 	return !result ||
 	       REFUSE(krtld, module, KRTLD_E_START, .symbol = name, .value = (uint64_t)result);
+}
+
+/* Who was not started must not be stopped: unix's _init is the kernel's affair. */
+static bool start(struct krtld *krtld, struct krtld_module *module)
+{
+	if (is_early(krtld, module))
+		return true;
+	module->private->started = run(krtld, module, "_init");
+	return module->private->started;
 }
 
 struct krtld_module *krtld_load(struct krtld *krtld, const char *name, const void *file,
@@ -255,7 +264,7 @@ struct krtld_module *krtld_load(struct krtld *krtld, const char *name, const voi
 	    patch(krtld, module) &&          /* those calls are code for this machine */
 	    protect(krtld, module) &&        /* text is read-only from here on */
 	    publish(krtld, module) &&        /* others can find it */
-	    run(krtld, module, "_init"))     /* and it agrees to be here */
+	    start(krtld, module))            /* and it agrees to be here */
 		return module;
 	krtld_destroy(krtld, module);
 	return NULL;
@@ -265,7 +274,7 @@ bool krtld_unload(struct krtld *krtld, struct krtld_module *module)
 {
 	if (module->users)
 		return REFUSE(krtld, module, KRTLD_E_BUSY, .value = module->users);
-	if (!run(krtld, module, "_fini"))
+	if (module->private->started && !run(krtld, module, "_fini"))
 		return false;
 	krtld_destroy(krtld, module);
 	return true;

@@ -81,9 +81,11 @@ struct krtld_private {
 	uint32_t nundefined;      /* symbols that nobody defines, used or not */
 	bool got_wanted;          /* the GOT needs an address, slots or not */
 	bool linked;              /* in krtld's list, and counted as a user of what it needs */
+	bool started;             /* its _init has run, or it has none: its _fini may */
 	bool is_unix;             /* it defines the stubs */
 	struct krtld_stub *stubs; /* if so: [nhotinlines], sorted by address */
 	uint8_t *holds_stubs;     /* if so: [nsections], whether there is a stub in it */
+	uint64_t *machine_before; /* if so: the machine's stubs and symbols before it came */
 	bool refers;              /* to a stub, somehow: there may be sites */
 	uint64_t *marks;          /* if so, until they are collected: a bit for each relocation, in
 					   order, whether its symbol has flags */
@@ -170,7 +172,7 @@ bool krtld_resolve(struct krtld *krtld, struct krtld_module *module);
 /* Memory for the module's table. */
 bool krtld_export_room(struct krtld *krtld, struct krtld_module *module);
 /* Adds a symbol unless it is nobody else's business: hidden, _init, _fini, without a name. False
- * after a report: two definitions that are not weak. */
+ * after a report: the module defines that name already. */
 bool krtld_export(struct krtld *krtld, struct krtld_module *module, uint32_t symbol);
 /* The symbol's index in one module's table; 0: not there. */
 uint32_t krtld_exported(const struct krtld_module *module, const char *name);

@@ -11,17 +11,25 @@ static bool refuse(const struct krtld *krtld, const struct krtld_module *module,
 	return REFUSE(krtld, module, KRTLD_E_STUB, .symbol = name, .what = what);
 }
 
-/* Room for all stubs, when the first is met. */
+/* Room for all stubs, when the first is met; and what the machine knew is kept. */
 static bool become_unix(struct krtld *krtld, struct krtld_module *module)
 {
-	const struct hot_table *table = krtld->machine->table;
+	const struct hot_machine *machine = krtld->machine;
+	size_t stubs = machine->table->nhotinlines, symbols = machine->table->nsymbols;
 	struct krtld_private *own = module->private;
+	uint64_t *before;
 
-	own->stubs = krtld_meta(krtld, module, table->nhotinlines, sizeof *own->stubs);
-	own->holds_stubs = krtld_meta(krtld, module, module->nsections, 1);
-	own->is_unix = own->stubs && own->holds_stubs;
-	own->refers = own->is_unix;
-	return own->is_unix;
+	own->stubs = krtld_meta(krtld, module, stubs, sizeof *own->stubs);
+	own->holds_stubs = own->stubs ? krtld_meta(krtld, module, module->nsections, 1) : NULL;
+	before =
+	    own->holds_stubs ? krtld_meta(krtld, module, stubs + symbols, sizeof *before) : NULL;
+	if (!before)
+		return false;
+	memcpy(before, machine->stubs, stubs * sizeof *before);
+	memcpy(before + stubs, machine->symbols, symbols * sizeof *before);
+	own->machine_before = before;
+	own->is_unix = own->refers = true;
+	return true;
 }
 
 bool krtld_define_stub(struct krtld *krtld, struct krtld_module *module, uint32_t index,
@@ -109,14 +117,14 @@ bool krtld_take_stubs(struct krtld *krtld, struct krtld_module *module)
 
 void krtld_drop_stubs(struct krtld *krtld, struct krtld_module *module)
 {
-	struct hot_machine *machine = krtld->machine;
+	const struct hot_machine *machine = krtld->machine;
+	const uint64_t *before = module->private->machine_before;
 
 	if (!module->private->is_unix)
 		return;
-	for (unsigned i = 0; i < machine->table->nhotinlines; i++)
-		machine->stubs[i] = 0;
-	for (unsigned i = 0; i < machine->table->nsymbols; i++)
-		machine->symbols[i] = 0;
+	memcpy(machine->stubs, before, machine->table->nhotinlines * sizeof *before);
+	memcpy(machine->symbols, before + machine->table->nhotinlines,
+	       machine->table->nsymbols * sizeof *before);
 }
 
 unsigned krtld_stub_at(const struct krtld *krtld, const struct krtld_module *module,

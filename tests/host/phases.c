@@ -92,6 +92,25 @@ Test(phases, each_allocation_in_turn_fails)
 	expect_recovered(&s);
 }
 
+/* Where there is no memory any more, the first that is missing is reported, and no other. */
+Test(phases, memory_that_is_used_up_is_reported_once)
+{
+	struct scene s = scene();
+	unsigned before = s.world->allocs, n;
+	struct krtld_module *module = world_load(s.world, "sample", &s.image);
+
+	n = s.world->allocs - before;
+	world_unload(s.world, module);
+	for (unsigned i = 1; i <= n; i++) {
+		s.world->fail_alloc = i;
+		s.world->exhausted = true;
+		world_refuse(s.world, "sample", &s.image, KRTLD_E_MEMORY);
+		cr_expect_eq(s.world->nreports, 1, "%u reports, from %u on", s.world->nreports, i);
+	}
+	s.world->fail_alloc = 0;
+	expect_recovered(&s);
+}
+
 Test(phases, each_protection_in_turn_fails)
 {
 	struct scene s = scene();
@@ -256,4 +275,44 @@ Test(phases, fini_runs_at_unload_and_may_refuse)
 	cr_expect_eq(world->starts, 2);
 	cr_expect_eq(world->started[1], world->started[0]);
 	world_expect_empty(world);
+}
+
+/* A module with an _init and a _fini that only count; see fake_start(). */
+static struct object *with_init_and_fini(void)
+{
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text", "31 c0 c3 31 c0 c3");
+
+	object_global(object, "_init", text, 0);
+	object_global(object, "_fini", text, 3);
+	return object;
+}
+
+Test(phases, fini_runs_if_init_has_run)
+{
+	struct world *world = world_new("");
+	struct krtld_module *module = world_load_object(world, "it", with_init_and_fini());
+	uint64_t init = world_symbol(module, "_init");
+
+	world_unload(world, module);
+	cr_expect_eq(world->starts, 2);
+	cr_expect_eq(world->started[0], init);
+	cr_expect_eq(world->started[1], init + 3);
+}
+
+/* The first module comes before the decision, and its owner starts it himself. */
+Test(phases, fini_does_not_run_if_init_has_not)
+{
+	struct hot_features none = {{0}};
+
+	for (unsigned decided = 0; decided < 2; decided++) {
+		struct world *world = world_new(NULL);
+		struct krtld_module *module = world_load_object(world, "it", with_init_and_fini());
+
+		if (decided)
+			hot_decide(world->machine, &none);
+		world_unload(world, module);
+		cr_expect_eq(world->starts, 0, "_fini ran, decided: %u", decided);
+		world_expect_empty(world);
+	}
 }

@@ -198,6 +198,43 @@ Test(duplicate, a_name_defined_twice_in_one_object_is_refused)
 	world_expect_empty(world);
 }
 
+/* No assembler and no `ld -r` writes that: which of the two its author means, nobody can tell. */
+Test(duplicate, a_name_defined_twice_in_one_object_is_refused_weak_or_not)
+{
+	static const unsigned bindings[] = {STB_GLOBAL, STB_WEAK, STB_GNU_UNIQUE};
+
+	for (unsigned i = 0; i < 9; i++) {
+		struct world *world = world_new("");
+		struct object *object = object_new();
+		unsigned data = object_data(object, ".data", ZEROS);
+
+		object_symbol(object, "it", bindings[i / 3], STT_OBJECT, data, 0, 4);
+		object_symbol(object, "it", bindings[i % 3], STT_OBJECT, data, 8, 4);
+		world_refuse_object(world, "one", object, KRTLD_E_DUPLICATE);
+		cr_expect_str_eq(world->reports[0].symbol, "it");
+		world_expect_empty(world);
+	}
+}
+
+/* Its own are a module's own affair: two hidden ones, or a local beside a global. */
+Test(duplicate, a_name_that_nobody_else_can_see_may_be_defined_twice)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	unsigned data = object_data(object, ".data", ZEROS ZEROS);
+	struct krtld_module *module;
+	uint64_t at;
+
+	object_rela(object, data, 0, R_X86_64_64, object_local(object, "it", data, 20), 0);
+	object_rela(object, data, 8, R_X86_64_64, object_local(object, "it", data, 24), 0);
+	object_rela(object, data, 16, R_X86_64_64, object_global(object, "it", data, 28), 0);
+	module = world_load_object(world, "one", object);
+	at = world_section(module, ".data")->address;
+	cr_expect_eq(pointer(module, 0), at + 20);
+	cr_expect_eq(pointer(module, 1), at + 24);
+	cr_expect_eq(pointer(module, 2), at + 28);
+}
+
 Test(duplicate, the_name_of_a_loaded_module_is_refused)
 {
 	struct world *world = world_new("");

@@ -161,6 +161,30 @@ Test(unix_module, a_stub_that_is_defined_twice_is_refused)
 	expect_no_addresses(world);
 }
 
+/* What the machine's owner has filled in is his: it is there again when unix is not. */
+Test(unix_module, what_the_machine_knew_before_it_knows_again)
+{
+	struct world *world = booting();
+	struct hot_machine *machine = world->machine;
+	unsigned last = machine->table->nhotinlines - 1u;
+	struct krtld_module *module;
+
+	machine->stubs[last] =
+	    0x1234; /* unix's first stub, by which it is recognised, is another */
+	machine->symbols[0] = 0x5678;
+	world_refuse_object(world, "unix", sample_unix(machine->table, "count"), KRTLD_E_STUB);
+	cr_expect_eq(machine->stubs[last], 0x1234);
+	cr_expect_eq(machine->symbols[0], 0x5678);
+	module = load_unix(world);
+	cr_expect_eq(machine->stubs[last],
+		     world_symbol(module, machine->table->hotinlines[last].name));
+	cr_expect_eq(machine->symbols[0], world_symbol(module, machine->table->symbols[0]));
+	world_unload(world, module);
+	cr_expect_eq(machine->stubs[last], 0x1234);
+	cr_expect_eq(machine->symbols[0], 0x5678);
+	cr_expect_eq(machine->stubs[0], 0);
+}
+
 Test(unix_module, a_stub_in_data_is_refused)
 {
 	struct world *world = booting();
@@ -184,6 +208,11 @@ Test(unix_module, each_allocation_in_turn_fails)
 		world->fail_alloc = i;
 		world_refuse(world, "unix", &image, KRTLD_E_MEMORY);
 		expect_no_addresses(world);
+		world->fail_alloc = i;
+		world->exhausted = true;
+		world_refuse(world, "unix", &image, KRTLD_E_MEMORY);
+		cr_expect_eq(world->nreports, 1, "%u reports, from %u on", world->nreports, i);
+		world->fail_alloc = world->exhausted = false;
 	}
 	world->fail_protect = 1;
 	world_refuse(world, "unix", &image, KRTLD_E_PROTECT);

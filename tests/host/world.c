@@ -73,8 +73,10 @@ static void *fake_alloc(void *ctx, enum krtld_kind kind, size_t size, size_t ali
 	cr_expect(kind <= KRTLD_META && size > 0, "alloc of %zu bytes of kind %u", size, kind);
 	cr_expect(align && !(align & (align - 1)), "an alignment of %zu", align);
 	world->allocs++;
-	if (world->fail_alloc && --world->fail_alloc == 0)
+	if (world->fail_alloc && --world->fail_alloc == 0) {
+		world->fail_alloc = world->exhausted;
 		return NULL;
+	}
 	if (size > 1ul << 30)
 		return NULL;
 	cr_assert(world->nblocks < WORLD_BLOCKS, "too many allocations");

@@ -39,6 +39,7 @@ struct world {
 	unsigned nblocks;
 	unsigned allocs;     /* calls so far */
 	unsigned fail_alloc; /* the n-th call from now fails, from 1; 0: none */
+	bool exhausted;      /* … and so does every call after it */
 	unsigned protects, fail_protect;
 	unsigned starts;
 	int start_result;
