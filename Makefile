@@ -12,7 +12,8 @@ say = $(if $(filter 1,$(V)),,@echo "  $(1)	$(2)")
 PACKAGES := gcc libc6-dev make binutils clang llvm libclang-rt-14-dev nasm cpio qemu-system-x86 \
 	gdb libcriterion-dev python3 python3-lark python3-jinja2 python3-pyelftools \
 	python3-capstone python3-pytest python3-mypy clang-format cppcheck bear libcapstone-dev \
-	grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf bochs bochs-term
+	grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf bochs bochs-term \
+	zlib1g-dev liblua5.4-dev libsqlite3-dev
 
 # What one goal needs besides: `make setup GOAL` installs it too.
 PACKAGES_corpus :=
@@ -89,6 +90,9 @@ USER_CFLAGS := $(CFLAGS) -O2 -ffreestanding -fno-pic -fno-pie -fno-stack-protect
 HOST_CFLAGS := $(CFLAGS) -O2
 TEST_CFLAGS := $(CFLAGS) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
+# No copies of the C library's data in the tests' program: what is loaded into it uses the library's.
+NO_COPIES := -mno-direct-extern-access
+TEST_CFLAGS += $(NO_COPIES)
 NASMFLAGS := -f elf64 -g -F dwarf -I./ -Igenerated/ -w+error
 
 # ---- What hotc writes ----
@@ -252,9 +256,9 @@ fuzz-syscalls: all
 # Suites with rules of their own keep them beside their sources.
 include $(wildcard tests/*/*.mk)
 build/tests/host-tests: $(call objects,build/tests,$(HOST_TESTS) $(LIBRARY) \
-		$(HOT_OUT)/hottable.c) $(TEST_OBJECTS)
+		$(HOT_OUT)/hottable.c) $(TEST_OBJECTS) $(TEST_LIBRARIES)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(TEST_CFLAGS) $(filter-out $(TEST_OBJECTS),$^) -lcriterion -o $@
+	$(Q)$(CC) $(TEST_CFLAGS) $(filter-out $(TEST_OBJECTS) $(TEST_LIBRARIES),$^) -lcriterion -o $@
 
 # ---- lint and the rest ----
 

@@ -3,7 +3,7 @@
 
 ##coverage      lines and branches of alternatives/ and loader/ that the host tests reach; HTML
 COVERAGE := build/coverage
-COVERAGE_CFLAGS := $(CFLAGS) -O0
+COVERAGE_CFLAGS := $(CFLAGS) -O0 $(NO_COPIES)
 COVERED := $(call objects,$(COVERAGE),$(LIBRARY))
 COVERED_TOOL := $(call objects,$(COVERAGE),$(TOOL))
 COVERAGE_TABLE := $(call objects,$(COVERAGE),$(HOT_OUT)/hottable.c)
@@ -27,5 +27,6 @@ $(COVERAGE)/krtld: $(COVERED) $(COVERED_TOOL) $(COVERAGE_TABLE)
 coverage-tools:
 	@command -v lcov >/dev/null || { \
 		echo "coverage: there is no lcov; \`make setup coverage\` installs it" >&2; exit 1; }
-coverage: coverage-tools $(COVERAGE)/host-tests $(COVERAGE)/krtld $(TEST_OBJECTS) build/bin/krtld
+coverage: coverage-tools $(COVERAGE)/host-tests $(COVERAGE)/krtld $(TEST_OBJECTS) $(TEST_LIBRARIES) \
+		build/bin/krtld
 	@$(PYTHON) tests/host/coverage.py $(COVERAGE) tests/host/uncovered.txt

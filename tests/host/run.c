@@ -18,7 +18,7 @@ static void remove_directory(void)
 
 	snprintf(command, sizeof(command), "rm -rf %s", directory);
 	if (system(command))
-		fprintf(stderr, "cannot remove %s\n", directory);
+		perror(directory);
 }
 
 const char *run_directory(void)
