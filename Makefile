@@ -18,7 +18,7 @@ PACKAGES := gcc libc6-dev make binutils clang llvm libclang-rt-14-dev nasm cpio 
 # What one goal needs besides: `make setup GOAL` installs it too.
 PACKAGES_corpus :=
 PACKAGES_coverage := lcov
-PACKAGES_bench := lld llvm-14-tools python3-matplotlib
+PACKAGES_bench := lld mold llvm-14-tools python3-matplotlib
 PACKAGES += $(foreach g,$(MAKECMDGOALS),$(PACKAGES_$(g)))
 
 .PHONY: all run test test-dsl test-host test-qemu lint clean help setup
@@ -280,8 +280,8 @@ lint: all tests-built
 	$(call say,CHECK,mypy)
 	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter dsl/% tests/dsl/%,$(PY_FILES))
 	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter kernel/% tests/qemu/%,$(PY_FILES))
-	$(Q)$(PYTHON) -m mypy --no-error-summary tests/run.py \
-		$(filter tests/bench/% tests/host/%,$(PY_FILES))
+	$(Q)$(PYTHON) -m mypy --no-error-summary tests/run.py $(filter tests/host/%,$(PY_FILES))
+	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter tests/bench/%,$(PY_FILES))
 	$(Q)if command -v ruff >/dev/null; then ruff check $(PY_FILES); fi
 	@echo "lint: clean"
 

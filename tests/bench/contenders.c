@@ -1,0 +1,88 @@
+/*
+ * What krtld is measured against: a plain loop over relocations, the floor below any of them, and
+ * reading the object once.
+ */
+#include <string.h>
+
+#include "tests/bench/subject.h"
+
+enum { NONE = 0, ABS64 = 1, PC32 = 2, PLT32 = 4, ABS32 = 10, ABS32S = 11, PC64 = 24 };
+
+static bool in_section(const struct piece *piece, uint64_t offset, unsigned width)
+{
+	return piece->size >= width && offset <= piece->size - width;
+}
+
+static inline bool plain_one(const struct subject *subject, const struct piece *piece,
+			     const struct elf64_rela *rela)
+{
+	uint64_t index = rela->r_info >> 32, offset = rela->r_offset, value;
+	uint8_t *field = piece->to + offset;
+
+	if (index >= subject->nsymbols)
+		return false;
+	value = subject->symbols[index].st_value + (uint64_t)rela->r_addend;
+	switch ((uint32_t)rela->r_info) {
+	case NONE: return true;
+	case PC64: value -= piece->address + offset; /* fall through */
+	case ABS64:
+		if (!in_section(piece, offset, 8))
+			return false;
+		memcpy(field, &value, 8);
+		return true;
+	case ABS32:
+		if (!in_section(piece, offset, 4) || value != (uint32_t)value)
+			return false;
+		memcpy(field, &value, 4);
+		return true;
+	case PC32:
+	case PLT32: value -= piece->address + offset; /* fall through */
+	case ABS32S:
+		if (!in_section(piece, offset, 4) || (int64_t)value != (int32_t)value)
+			return false;
+		memcpy(field, &value, 4);
+		return true;
+	default: return false;
+	}
+}
+
+/* As the module loaders of kernels do it: a switch over the type, the symbol by its index, whether
+ * index, field and value are in range, and the store. */
+bool plain_relocate(const struct subject *subject)
+{
+	const struct subject own = *subject; /* which no store can change */
+
+	for (uint32_t i = 0; i < subject->npieces; i++) {
+		const struct piece piece = subject->pieces[i];
+		const struct elf64_rela *relas = (const void *)piece.relocs.table;
+
+		for (uint64_t j = 0; j < piece.relocs.count; j++) {
+			if (!plain_one(&own, &piece, &relas[j]))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* The floor: nothing is decided and nothing is computed. It reads 8 bytes for a field of 4, and 12
+ * for one of 8. */
+void store_words(const struct subject *subject)
+{
+	uint8_t *bytes = subject->bytes;
+
+	for (size_t i = 0; i < subject->nwords32; i++)
+		memcpy(bytes + subject->words32[i].offset, &subject->words32[i].word, 4);
+	for (size_t i = 0; i < subject->nwords64; i++)
+		memcpy(bytes + subject->words64[i].offset, subject->words64[i].words, 8);
+}
+
+/* The sum of the file's words. Compilers make vectors of this. */
+uint64_t read_once(const struct subject *subject)
+{
+	const uint64_t *words = (const uint64_t *)subject->file;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < subject->size / sizeof *words; i++)
+		sum += words[i];
+	return sum;
+}

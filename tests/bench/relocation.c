@@ -1,0 +1,290 @@
+/*
+ * Relocation in memory, on one thread: krtld by its phases and as a whole, a plain loop, and the
+ * floor. Run by run.py as `relocation --json DIR OBJECT...`; DIR/OBJECT.unix (objects.py
+ * writes it) defines what the object leaves undefined, and is loaded first. Prints ns per
+ * relocation.
+ *
+ * A repetition is the best run of a batch: this measures code, and not who else had the core
+ * meanwhile. The first run of a batch does not count; it leaves in the caches what they can hold.
+ * Before each run its memory is made as new, outside of the timing. Contenders take turns, batch by
+ * batch.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <x86intrin.h>
+
+#include "tests/bench/result.h"
+#include "tests/bench/subject.h"
+
+#define REPETITIONS 15
+#define BATCH       400000 /* relocations in a batch, at least */
+#define RUNS_MIN    5
+#define RUNS_MAX    100
+
+/* The rows of the table. The first are measured, the last are sums. */
+enum row {
+	ROW_STORES,
+	ROW_MEMCPY,
+	ROW_READ,
+	ROW_PLAIN,
+	ROW_CHECK, /* the phases, in order */
+	ROW_PLACE,
+	ROW_RESOLVE,
+	ROW_RELOCATE,
+	ROW_COLLECT,
+	ROW_PATCH,
+	ROW_CHECK_RELOCS,
+	ROW_LOAD,
+	ROWS_MEASURED,
+	ROW_PROPER = ROWS_MEASURED,
+	ROWS
+};
+
+static const struct {
+	const char *what;
+	const char *note;
+} rows[ROWS] = {
+    [ROW_STORES] = {"floor: stores", "reads 8 bytes a field of 4 bytes, 12 a field of 8"},
+    [ROW_MEMCPY] = {"floor: memcpy", "the contents of all loaded sections"},
+    [ROW_READ] = {"floor: object read once", "the sum of its words"},
+    [ROW_PLAIN] = {"plain loop", "switch, symbol by index, every bound and range checked"},
+    [ROW_CHECK] = {"krtld: check", "of everything in the file, its relocations included"},
+    [ROW_PLACE] = {"krtld: place", "copies all sections into zeroed memory"},
+    [ROW_RESOLVE] = {"krtld: resolve", "names are looked up in a unix that defines them"},
+    [ROW_RELOCATE] = {"krtld: relocate", NULL},
+    [ROW_COLLECT] = {"krtld: collect", NULL},
+    [ROW_PATCH] = {"krtld: patch", "do_hotinlines()"},
+    [ROW_CHECK_RELOCS] = {"krtld: check of relocations", "a part of check"},
+    [ROW_LOAD] = {"krtld: whole load", "krtld_load(), check to protect"},
+    [ROW_PROPER] = {"krtld: relocation proper", "check of relocations + relocate + collect"},
+};
+
+/*
+ * The time stamp counter, once everything before is done and before anything behind begins (Intel
+ * SDM vol. 2B, RDTSC). It ticks at one rate whatever the core's frequency is.
+ */
+static inline uint64_t ticks(void)
+{
+	uint64_t now;
+
+	_mm_lfence();
+	now = __rdtsc();
+	_mm_lfence();
+	return now;
+}
+
+/* Nanoseconds of one tick, ever more exactly: measured since the first call, which takes 50 ms. */
+static double tick_ns(void)
+{
+	static uint64_t first_tick;
+	static double first_ns;
+
+	if (!first_tick) {
+		first_ns = result_now();
+		first_tick = ticks();
+		while (result_now() - first_ns < 5e7)
+			;
+	}
+	return (result_now() - first_ns) / (double)(ticks() - first_tick);
+}
+
+static volatile uint64_t kept; /* what was computed is wanted */
+
+static void must(bool ok, const struct subject *subject)
+{
+	if (!ok)
+		give_up(subject->name, "it loaded before, and now it does not");
+}
+
+/* ---- The contenders: each puts the ticks of one run into its rows ---- */
+
+static bool patch(struct krtld *krtld, struct krtld_module *module)
+{
+	struct hot_error error;
+
+	return do_hotinlines(krtld->machine, module->texts, module->ntexts, &error);
+}
+
+static void run_phases(struct subject *subject, uint64_t *spent)
+{
+	static bool (*const phases[])(struct krtld *, struct krtld_module *) = {
+	    krtld_check, krtld_place, krtld_resolve, krtld_relocate, krtld_collect, patch};
+	struct krtld_module *module;
+
+	arena_reset(&subject->arena);
+	module = krtld_create(&subject->krtld, subject->name, subject->file, subject->size);
+	must(module, subject);
+	for (unsigned i = 0; i < sizeof phases / sizeof *phases; i++) {
+		uint64_t start = ticks();
+		bool ok = phases[i](&subject->krtld, module);
+
+		spent[ROW_CHECK + i] = ticks() - start;
+		must(ok, subject);
+	}
+	krtld_destroy(&subject->krtld, module);
+}
+
+/* That part of check once more, on a module that is checked already and is loaded no further. */
+static void run_check_relocs(struct subject *subject, uint64_t *spent)
+{
+	struct krtld_module *module;
+	uint64_t start;
+	bool ok;
+
+	arena_reset(&subject->arena);
+	module = krtld_create(&subject->krtld, subject->name, subject->file, subject->size);
+	must(module && krtld_check(&subject->krtld, module), subject);
+	start = ticks();
+	ok = krtld_check_relocs(&subject->krtld, module);
+	spent[ROW_CHECK_RELOCS] = ticks() - start;
+	must(ok, subject);
+	krtld_destroy(&subject->krtld, module);
+}
+
+static void run_load(struct subject *subject, uint64_t *spent)
+{
+	struct krtld_module *module;
+	uint64_t start;
+
+	arena_reset(&subject->arena);
+	start = ticks();
+	module = krtld_load(&subject->krtld, subject->name, subject->file, subject->size);
+	spent[ROW_LOAD] = ticks() - start;
+	must(module && krtld_unload(&subject->krtld, module), subject);
+}
+
+static void run_plain(struct subject *subject, uint64_t *spent)
+{
+	uint64_t start;
+	bool ok;
+
+	fill_pieces(subject);
+	start = ticks();
+	ok = plain_relocate(subject);
+	spent[ROW_PLAIN] = ticks() - start;
+	must(ok, subject);
+}
+
+static void run_stores(struct subject *subject, uint64_t *spent)
+{
+	uint64_t start;
+
+	fill_pieces(subject);
+	start = ticks();
+	store_words(subject);
+	spent[ROW_STORES] = ticks() - start;
+}
+
+static void run_memcpy(struct subject *subject, uint64_t *spent)
+{
+	uint64_t start;
+
+	memset(subject->bytes, 0, subject->bytes_size);
+	start = ticks();
+	fill_pieces(subject);
+	spent[ROW_MEMCPY] = ticks() - start;
+}
+
+static void run_read(struct subject *subject, uint64_t *spent)
+{
+	uint64_t start = ticks();
+
+	kept += read_once(subject);
+	spent[ROW_READ] = ticks() - start;
+}
+
+static void (*const contenders[])(struct subject *, uint64_t *) = {
+    run_phases, run_check_relocs, run_load, run_plain, run_stores, run_memcpy, run_read};
+
+/* ---- Repetitions ---- */
+
+static void run_batch(struct subject *subject, unsigned contender, unsigned runs, uint64_t *best)
+{
+	uint64_t spent[ROWS_MEASURED];
+
+	memset(spent, 0xff, sizeof spent);
+	contenders[contender](subject, spent);
+	memset(spent, 0xff, sizeof spent);
+	for (unsigned i = 0; i < runs; i++) {
+		contenders[contender](subject, spent);
+		for (unsigned row = 0; row < ROWS_MEASURED; row++)
+			best[row] = spent[row] < best[row] ? spent[row] : best[row];
+	}
+}
+
+/* One value for each row, in ns per relocation. */
+static void repeat(struct subject *subject, unsigned runs, unsigned which, struct result *results)
+{
+	double scale = tick_ns() / (double)subject->nrelocs;
+	uint64_t best[ROWS_MEASURED];
+
+	memset(best, 0xff, sizeof best);
+	for (unsigned i = 0; i < sizeof contenders / sizeof *contenders; i++)
+		run_batch(subject, i, runs, best);
+	for (unsigned row = 0; row < ROWS_MEASURED; row++)
+		results[row].values[which] = (double)best[row] * scale;
+	results[ROW_PROPER].values[which] = results[ROW_CHECK_RELOCS].values[which] +
+					    results[ROW_RELOCATE].values[which] +
+					    results[ROW_COLLECT].values[which];
+}
+
+static void measure(struct subject *subject, unsigned repetitions, bool table)
+{
+	struct result *results = result_memory(ROWS * sizeof *results);
+	uint64_t runs = BATCH / subject->nrelocs + RUNS_MIN;
+	char sites[32];
+
+	snprintf(sites, sizeof sites, "%u sites", subject->nsites);
+	for (unsigned row = 0; row < ROWS; row++)
+		results[row] = (struct result){.group = "relocation",
+					       .name = subject->name,
+					       .what = rows[row].what,
+					       .unit = "ns/relocation",
+					       .note = row == ROW_COLLECT ? sites : rows[row].note,
+					       .n = subject->nrelocs,
+					       .nvalues = repetitions};
+	runs = runs < RUNS_MAX ? runs : RUNS_MAX;
+	for (unsigned i = 0; i < repetitions; i++)
+		repeat(subject, (unsigned)runs, i, results);
+	result_print(results, ROWS, table);
+	free(results);
+}
+
+static int wrong_use(void)
+{
+	fprintf(stderr, "usage: relocation [--json] [--repeat N] DIR OBJECT..., N at most %d\n",
+		RESULT_VALUES);
+	return 64;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+						{"repeat", required_argument, NULL, 'r'},
+						{NULL, 0, NULL, 0}};
+	unsigned repetitions = REPETITIONS;
+	bool table = true;
+
+	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		if (option == 'j')
+			table = false;
+		else if (option == 'r')
+			repetitions = (unsigned)strtoul(optarg, NULL, 10);
+		else
+			return wrong_use();
+	}
+	if (!repetitions || repetitions > RESULT_VALUES || argc < optind + 2)
+		return wrong_use();
+	(void)tick_ns();
+	for (int i = optind + 1; i < argc; i++) {
+		static struct subject subject;
+
+		subject_open(&subject, argv[optind], argv[i]);
+		measure(&subject, repetitions, table);
+		subject_close(&subject);
+	}
+	return 0;
+}
