@@ -8,6 +8,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATCHING = ROOT / "build/bench/patching"
+RUNTIME = ROOT / "build/bench/runtime"
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -26,7 +27,6 @@ def check_form(results: list[dict[str, Any]], group: str, repeat: int) -> None:
         assert result["group"] == group
         assert all(isinstance(result[key], str) for key in ("case", "what", "unit")), result
         assert len(result["values"]) in (1, repeat), result
-        assert all(value >= 0 for value in result["values"]), result
     names = [(result["case"], result["what"]) for result in results]
     assert len(names) == len(set(names)), "each line has a name of its own"
 
@@ -34,6 +34,7 @@ def check_form(results: list[dict[str, Any]], group: str, repeat: int) -> None:
 def test_patching_measures_every_contender_in_every_case() -> None:
     results = list(lines(PATCHING, "--json", "--sites", "10,300", "--repeat", "3"))
     check_form(results, "patching", 3)
+    assert all(value > 0 for result in results for value in result["values"])
     cases: dict[str, set[str]] = {}
     for result in results:
         cases.setdefault(result["case"], set()).add(result["what"])
@@ -55,8 +56,31 @@ def test_patching_reports_nothing_of_contenders_that_make_other_bytes() -> None:
     assert "made other bytes of the same sites: offset 0x" in done.stderr
 
 
-def test_patching_refuses_what_it_cannot_take() -> None:
-    for words in (["--sites", "12x"], ["--sites", "0"], ["--repeat", "102"], ["--frobnicate"], ["x"]):
-        done = run(PATCHING, *words)
+def test_runtime_measures_the_loop_the_site_and_what_one_would_write_without_it() -> None:
+    results = list(lines(RUNTIME, "--json", "--repeat", "3", "--time", "10"))
+    check_form(results, "runtime", 3)
+    cases: dict[str, list[str]] = {}
+    for result in results:
+        cases.setdefault(result["case"], []).append(result["what"])
+    sites = ["site, patched", "site, patched: no feature", "site, unpatched: call of the stub"]
+    for whats in cases.values():
+        assert whats[0] == "nothing: the loop itself"
+        assert [what for what in whats if what.startswith("site")] == sites
+        assert "flag test and branch" in whats
+    assert any("indirect C call" in whats for whats in cases.values())
+
+
+def test_runtime_reports_nothing_of_text_that_is_not_what_it_must_be() -> None:
+    done = run(RUNTIME, "--json", "--spoil")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the text does not hold" in done.stderr
+
+
+def test_the_programs_refuse_what_they_cannot_take() -> None:
+    wrong = [[PATCHING, "--sites", "12x"], [PATCHING, "--sites", "0"], [PATCHING, "--repeat", "102"],
+             [PATCHING, "--frobnicate"], [PATCHING, "x"], [RUNTIME, "--time", "0"],
+             [RUNTIME, "--repeat"], [RUNTIME, "x"]]
+    for words in wrong:
+        done = run(*words)
         assert (done.returncode, done.stdout) == (64, ""), words
-        assert "see `patching --help'" in done.stderr
+        assert f"see `{Path(words[0]).name} --help'" in done.stderr
