@@ -1,4 +1,4 @@
-# The benchmarks of patching, of sites that run, and of hotc; tests/bench/bench.mk runs them all.
+# The benchmarks of patching and of sites that run.
 
 BENCH_PATCHING := $(addprefix tests/bench/,patching.c bench_text.c section_table.c result.c)
 
@@ -26,8 +26,7 @@ build/bench/runtime: $(call objects,build/host,$(BENCH_RUNTIME) $(LIBRARY) $(HOT
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_CFLAGS) $(filter build/host/%,$^) -o $@
 
-BENCH_TOOLS := build/bench/patching build/bench/runtime
-tests-built test-bench: $(BENCH_TOOLS)
+tests-built test-bench: build/bench/patching build/bench/runtime
 
 ##test-bench    that the benchmarks compare what is the same, and say so; `make bench` measures
 .PHONY: test-bench

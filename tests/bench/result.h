@@ -34,6 +34,6 @@ double result_now(void);
 void *result_memory(size_t size) __attribute__((malloc, returns_nonnull));
 
 /* Says why on stderr and ends the program with status 1. */
-_Noreturn void result_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void result_refuse(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 #endif

@@ -77,10 +77,12 @@ def test_runtime_reports_nothing_of_text_that_is_not_what_it_must_be() -> None:
 
 
 def test_the_programs_refuse_what_they_cannot_take() -> None:
-    wrong = [[PATCHING, "--sites", "12x"], [PATCHING, "--sites", "0"], [PATCHING, "--repeat", "102"],
-             [PATCHING, "--frobnicate"], [PATCHING, "x"], [RUNTIME, "--time", "0"],
-             [RUNTIME, "--repeat"], [RUNTIME, "x"]]
-    for words in wrong:
-        done = run(*words)
-        assert (done.returncode, done.stdout) == (64, ""), words
-        assert f"see `{Path(words[0]).name} --help'" in done.stderr
+    wrong: dict[Path, list[list[str]]] = {
+        PATCHING: [["--sites", "12x"], ["--sites", "0"], ["--repeat", "102"], ["--odd"], ["x"]],
+        RUNTIME: [["--time", "0"], ["--repeat"], ["x"]],
+    }
+    for program, uses in wrong.items():
+        for words in uses:
+            done = run(program, *words)
+            assert (done.returncode, done.stdout) == (64, ""), words
+            assert f"see `{program.name} --help'" in done.stderr
