@@ -1,6 +1,13 @@
-# The benchmark of relocation, and the objects that it works on.
+# `make bench`: everything that is measured, in one run. README.md says what and how; run.py runs the
+# programs. Here is what relocation needs; the other groups' rules stand in files of their own.
 
 BENCH_OBJECTS := build/bench/objects
+
+##bench         measure relocation, patching, sites, hotc and boot: a table, build/bench.json, a plot;
+##bench           ONLY=relocation, patching, runtime, hotc or boot for one of them; REPEAT=
+.PHONY: bench
+bench: all
+	@$(PYTHON) tests/bench/run.py --only '$(ONLY)' $(if $(REPEAT),--repeat '$(REPEAT)')
 
 build/bench/relocation: $(call objects,build/host,$(addprefix tests/bench/,hotinlines.c subject.c \
 		contenders.c relocation.c result.c) $(LIBRARY))
@@ -14,3 +21,6 @@ $(BENCH_OBJECTS)/made: tests/bench/objects.py
 	@touch $@
 
 tests-built test-bench: build/bench/relocation
+ifneq ($(filter relocation,$(or $(ONLY),relocation)),)
+bench: build/bench/relocation $(BENCH_OBJECTS)/made
+endif

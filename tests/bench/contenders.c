@@ -76,13 +76,19 @@ void store_words(const struct subject *subject)
 		memcpy(bytes + subject->words64[i].offset, subject->words64[i].words, 8);
 }
 
-/* The sum of the file's words. Compilers make vectors of this. */
+/* A line of the caches, in vectors of whatever width the processor has. */
+typedef uint64_t line __attribute__((vector_size(64)));
+
+/* The sum of the file's words, in two halves so that no addition waits for the one before. */
 uint64_t read_once(const struct subject *subject)
 {
-	const uint64_t *words = (const uint64_t *)subject->file;
-	uint64_t sum = 0;
+	const line *lines = (const void *)subject->file;
+	line even = {0}, odd = {0};
 
-	for (size_t i = 0; i < subject->size / sizeof *words; i++)
-		sum += words[i];
-	return sum;
+	for (size_t i = 0; i + 1 < subject->size / sizeof *lines; i += 2) {
+		even += lines[i];
+		odd += lines[i + 1];
+	}
+	even += odd;
+	return even[0] + even[1] + even[2] + even[3] + even[4] + even[5] + even[6] + even[7];
 }

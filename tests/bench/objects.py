@@ -91,7 +91,8 @@ def fetch() -> None:
     """Debian's kernel, unpacked into the corpus."""
     debs = CORPUS / "debs"
     debs.mkdir(parents=True, exist_ok=True)
-    package = re.search(r"Depends: (linux-image-\S+)", run("apt-cache", "depends", "linux-image-amd64"))
+    package = re.search(r"Depends: (linux-image-\S+)",
+                        run("apt-cache", "depends", "linux-image-amd64"))
     if not package:
         sys.exit("objects.py: apt knows no linux-image-amd64: run `apt-get update` first")
     say("FETCH", package[1])
