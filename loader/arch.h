@@ -10,17 +10,18 @@
 /*
  * How a relocation's value is made, in the psABI's letters: S the symbol's value, A the addend,
  * P the address of the field, G the address of the symbol's GOT slot, GOT the address of the GOT
- * itself, Z the symbol's size. The first two are nearly all there are, and come first.
+ * itself, Z the symbol's size. The last two are nearly all there are; all that is smaller than
+ * KRTLD_S_A needs a closer look.
  */
 enum krtld_formula {
-	KRTLD_S_A,     /* S + A */
-	KRTLD_S_A_P,   /* S + A - P */
+	KRTLD_NOTHING, /* no field */
 	KRTLD_G_A_P,   /* G + A - P (the psABI writes G + GOT + A - P, G being an offset) */
 	KRTLD_G_A_GOT, /* G + A - GOT */
 	KRTLD_S_A_GOT, /* S + A - GOT */
 	KRTLD_GOT_A_P, /* GOT + A - P */
 	KRTLD_Z_A,     /* Z + A */
-	KRTLD_NOTHING, /* no field */
+	KRTLD_S_A,     /* S + A */
+	KRTLD_S_A_P,   /* S + A - P */
 };
 
 /* A relocation type. It fits if value + bias <= limit, in 64 bits that wrap. */
@@ -29,9 +30,10 @@ struct krtld_row {
 	const char *refused; /* why it is not supported, or NULL */
 	uint64_t bias;
 	uint64_t limit;
-	uint8_t width;   /* bytes of the field */
-	uint8_t formula; /* enum krtld_formula */
-	int8_t branch;   /* the addend that a direct call or jmp has; 0: no branch has this type */
+	uint64_t minus_p; /* all ones if the formula is S + A - P, else 0 */
+	uint8_t width;    /* bytes of the field */
+	uint8_t formula;  /* enum krtld_formula */
+	int8_t branch;    /* the addend that a direct call or jmp has; 0: no branch has this type */
 	const char *range; /* for messages: "32 bits, signed" */
 };
 

@@ -282,25 +282,6 @@ static bool check_sections(struct krtld *krtld, struct krtld_module *module)
 	return true;
 }
 
-bool krtld_next_relocs(const struct krtld_module *module, uint32_t *index,
-		       struct krtld_relocs *relocs)
-{
-	const struct krtld_private *own = module->private;
-
-	while (++*index < module->nsections) {
-		const struct elf64_shdr *shdr = &own->shdrs[*index];
-
-		if (shdr->sh_type != SHT_RELA || !shdr->sh_size ||
-		    !krtld_is_loaded(&own->shdrs[shdr->sh_info]))
-			continue;
-		relocs->table = own->file + shdr->sh_offset;
-		relocs->count = shdr->sh_size / sizeof(struct elf64_rela);
-		relocs->target = shdr->sh_info;
-		return true;
-	}
-	return false;
-}
-
 bool krtld_check(struct krtld *krtld, struct krtld_module *module)
 {
 	struct elf64_ehdr ehdr;

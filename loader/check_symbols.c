@@ -200,16 +200,17 @@ bool krtld_check_symbols(struct krtld *krtld, struct krtld_module *module)
 }
 
 static bool bad_reloc(struct krtld *krtld, struct krtld_module *module,
-		      const struct krtld_relocs *relocs, const struct elf64_rela *rela,
-		      enum krtld_reason reason, const char *what, uint64_t value)
+		      const struct krtld_relocs *relocs, uint64_t i, enum krtld_reason reason,
+		      const char *what, uint64_t value)
 {
-	uint32_t type = ELF64_R_TYPE(rela->r_info);
-	uint32_t symbol = ELF64_R_SYM(rela->r_info);
+	struct elf64_rela rela = krtld_rela(relocs, i);
+	uint32_t type = ELF64_R_TYPE(rela.r_info);
+	uint32_t symbol = ELF64_R_SYM(rela.r_info);
 	bool known = type < krtld_arch_nrows;
 
 	return REFUSE(
 	    krtld, module, reason, .section = module->sections[relocs->target].name,
-	    .offset = rela->r_offset,
+	    .offset = rela.r_offset,
 	    .symbol =
 		symbol < module->private->nsymbols ? krtld_symbol_title(module, symbol) : NULL,
 	    .what = what, .type = known ? krtld_arch_rows[type].name : NULL, .value = value);
@@ -232,65 +233,71 @@ static void want_got(struct krtld_private *own, const struct krtld_row *row, uin
 }
 
 static bool check_reloc(struct krtld *krtld, struct krtld_module *module,
-			const struct krtld_relocs *relocs, const struct elf64_rela *rela)
+			const struct krtld_relocs *relocs, uint64_t i)
 {
+	struct elf64_rela rela = krtld_rela(relocs, i);
 	uint64_t size = module->sections[relocs->target].size;
-	uint32_t type = ELF64_R_TYPE(rela->r_info);
-	uint32_t symbol = ELF64_R_SYM(rela->r_info);
+	uint32_t type = ELF64_R_TYPE(rela.r_info);
+	uint32_t symbol = ELF64_R_SYM(rela.r_info);
 	const struct krtld_row *row;
 
 	if (symbol >= module->private->nsymbols)
-		return bad_reloc(krtld, module, relocs, rela, KRTLD_E_FORMAT,
+		return bad_reloc(krtld, module, relocs, i, KRTLD_E_FORMAT,
 				 "the relocation's symbol is out of range", symbol);
 	if (type >= krtld_arch_nrows || !krtld_arch_rows[type].name)
-		return bad_reloc(krtld, module, relocs, rela, KRTLD_E_TYPE,
+		return bad_reloc(krtld, module, relocs, i, KRTLD_E_TYPE,
 				 "there is no such relocation type", type);
 	row = &krtld_arch_rows[type];
 	if (row->refused)
-		return bad_reloc(krtld, module, relocs, rela, KRTLD_E_TYPE, row->refused, 0);
-	if (rela->r_offset > size || size - rela->r_offset < row->width)
-		return bad_reloc(krtld, module, relocs, rela, KRTLD_E_FORMAT,
+		return bad_reloc(krtld, module, relocs, i, KRTLD_E_TYPE, row->refused, 0);
+	if (rela.r_offset > size || size - rela.r_offset < row->width)
+		return bad_reloc(krtld, module, relocs, i, KRTLD_E_FORMAT,
 				 "the relocation's field lies outside its section", size);
 	if (uses_got(row))
 		want_got(module->private, row, symbol);
 	return true;
 }
 
-/* Nearly all relocations need no closer look: their type has neither GOT nor refusal. */
-static bool is_plain(const struct krtld_private *own, const struct elf64_rela *rela, uint64_t size)
-{
-	uint32_t type = ELF64_R_TYPE(rela->r_info);
-	const struct krtld_row *row = &krtld_arch_rows[type < krtld_arch_nrows ? type : 0];
-
-	return row->formula <= KRTLD_S_A_P && row->width &&
-	       ELF64_R_SYM(rela->r_info) < own->nsymbols && size >= row->width &&
-	       rela->r_offset <= size - row->width;
-}
-
+/*
+ * Nearly all relocations need no closer look: their type has neither GOT nor refusal. In passing it
+ * is found out whether the fields are in order and clear of each other, as every assembler leaves
+ * them, for then sites.c need not look for relocations that write into each other's instructions.
+ */
 static bool check_section_relocs(struct krtld *krtld, struct krtld_module *module,
 				 const struct krtld_relocs *relocs)
 {
-	const struct krtld_private *own = module->private;
+	struct krtld_private *own = module->private;
 	uint64_t size = module->sections[relocs->target].size;
+	uint64_t nsymbols = own->nsymbols, end = 0;
+	bool ordered = true;
 
 	for (uint64_t i = 0; i < relocs->count; i++) {
 		struct elf64_rela rela = krtld_rela(relocs, i);
+		uint32_t type = ELF64_R_TYPE(rela.r_info);
+		const struct krtld_row *row = &krtld_arch_rows[type < krtld_arch_nrows ? type : 0];
 
-		if (!is_plain(own, &rela, size) && !check_reloc(krtld, module, relocs, &rela))
+		if ((row->formula < KRTLD_S_A || ELF64_R_SYM(rela.r_info) >= nsymbols ||
+		     rela.r_offset > size || size - rela.r_offset < row->width) &&
+		    !check_reloc(krtld, module, relocs, i))
 			return false;
+		ordered &= rela.r_offset >= end && row->width;
+		end = rela.r_offset + row->width;
 	}
+	own->ordered &= ordered;
 	return true;
 }
 
 static bool check_rela_section(struct krtld *krtld, struct krtld_module *module, uint32_t i)
 {
-	const struct krtld_private *own = module->private;
+	struct krtld_private *own = module->private;
 	const struct elf64_shdr *shdr = &own->shdrs[i];
+	struct krtld_relocs *relocs;
 
 	if (shdr->sh_info >= module->nsections)
 		return bad_section(krtld, module, i, 0,
 				   "the relocated section is out of range (sh_info)",
 				   shdr->sh_info);
+	relocs = &own->relocs[shdr->sh_info];
 	if (!krtld_is_loaded(&own->shdrs[shdr->sh_info]))
 		return true;
 	if (shdr->sh_type == SHT_REL)
@@ -304,31 +311,50 @@ static bool check_rela_section(struct krtld *krtld, struct krtld_module *module,
 		return bad_section(krtld, module, i, 0,
 				   "the relocations' sh_link is not the symbol table",
 				   shdr->sh_link);
-	if (own->shdrs[shdr->sh_info].sh_type == SHT_NOBITS && shdr->sh_size)
+	if (!shdr->sh_size)
+		return true;
+	if (own->shdrs[shdr->sh_info].sh_type == SHT_NOBITS)
 		return bad_section(krtld, module, i, 0,
 				   "relocations for a section without contents (SHT_NOBITS)",
 				   shdr->sh_info);
+	if (relocs->count)
+		return bad_section(krtld, module, i, 0,
+				   "a second table of relocations for one section", shdr->sh_info);
+	*relocs = (struct krtld_relocs){own->file + shdr->sh_offset,
+					shdr->sh_size / sizeof(struct elf64_rela), shdr->sh_info};
 	return true;
+}
+
+const struct krtld_relocs *krtld_next_relocs(const struct krtld_module *module, uint32_t *target)
+{
+	const struct krtld_private *own = module->private;
+
+	while (++*target < module->nsections) {
+		if (own->relocs[*target].count)
+			return &own->relocs[*target];
+	}
+	return NULL;
 }
 
 bool krtld_check_relocs(struct krtld *krtld, struct krtld_module *module)
 {
 	struct krtld_private *own = module->private;
-	struct krtld_relocs relocs;
+	const struct krtld_relocs *relocs;
 
+	own->values = krtld_meta(krtld, module, own->nsymbols, sizeof *own->values);
+	own->relocs = krtld_meta(krtld, module, module->nsections, sizeof *own->relocs);
+	if (!own->values || !own->relocs)
+		return false;
 	for (uint32_t i = 1; i < module->nsections; i++) {
 		uint32_t type = own->shdrs[i].sh_type;
 
 		if ((type == SHT_RELA || type == SHT_REL) && !check_rela_section(krtld, module, i))
 			return false;
 	}
-	own->values = krtld_meta(krtld, module, own->nsymbols, sizeof *own->values);
-	if (!own->values)
-		return false;
-	for (uint32_t i = 0; krtld_next_relocs(module, &i, &relocs);) {
-		if (!check_section_relocs(krtld, module, &relocs))
+	own->ordered = true;
+	for (uint32_t i = 0; (relocs = krtld_next_relocs(module, &i));) {
+		if (!check_section_relocs(krtld, module, relocs))
 			return false;
-		own->nrelocs += relocs.count;
 	}
 	return true;
 }

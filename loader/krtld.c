@@ -149,7 +149,7 @@ void krtld_destroy(struct krtld *krtld, struct krtld_module *module)
 	struct krtld_meta *meta = module->private->metas;
 
 	withdraw(krtld, module);
-	krtld_drop_marks(krtld, module);
+	krtld_drop_found(krtld, module);
 	krtld_drop_stubs(krtld, module);
 	krtld_unplace(krtld, module);
 	while (meta) {

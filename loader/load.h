@@ -30,6 +30,13 @@ struct krtld_value {
 };
 _Static_assert(sizeof(struct krtld_value) == 16, "four to a cache line");
 
+/* The relocations of one allocated section. */
+struct krtld_relocs {
+	const uint8_t *table; /* in the file, of any alignment */
+	uint64_t count;
+	uint32_t target; /* section index */
+};
+
 /* A global of the module, in its hash table. */
 struct krtld_export {
 	uint32_t symbol; /* index */
@@ -56,6 +63,21 @@ struct krtld_meta {
 	size_t size; /* bytes, this header included */
 };
 
+/* Something of which there will be as many as are found. */
+struct krtld_pile {
+	void *items;
+	uint32_t n;
+	uint32_t room; /* items that memory holds */
+};
+
+/* What relocate.c comes across and sites.c makes of it, until the numbers are known. */
+struct krtld_found {
+	struct krtld_pile sites;
+	struct krtld_pile references;
+	struct krtld_pile texts;
+	uint32_t shared_out; /* sites that one of the texts has */
+};
+
 /*
  * What a module is made of. Neither this nor any other structure that lives as long as a module
  * points into krtld's own code or constants: a boot program may load unix and hand the lot over to
@@ -72,11 +94,12 @@ struct krtld_private {
 	const uint8_t *indices; /* SHT_SYMTAB_SHNDX, or NULL */
 	const char *strings;    /* names of symbols */
 	uint32_t strings_size;
-	uint64_t names;             /* bytes of the names of globals, as often as they are used */
-	struct krtld_value *values; /* [nsymbols] */
-	uint64_t got;               /* address of the GOT: what _GLOBAL_OFFSET_TABLE_ stands for */
-	uint64_t slots;             /* address of its first slot */
-	uint64_t got_offset;        /* of that slot in the read-only data */
+	uint64_t names;              /* bytes of the names of globals, as often as they are used */
+	struct krtld_value *values;  /* [nsymbols] */
+	struct krtld_relocs *relocs; /* [nsections] by target; count 0: none */
+	uint64_t got;                /* address of the GOT: what _GLOBAL_OFFSET_TABLE_ stands for */
+	uint64_t slots;              /* address of its first slot */
+	uint64_t got_offset;         /* of that slot in the read-only data */
 	uint32_t nslots;
 	uint32_t nundefined;      /* symbols that nobody defines, used or not */
 	bool got_wanted;          /* the GOT needs an address, slots or not */
@@ -87,9 +110,9 @@ struct krtld_private {
 	uint8_t *holds_stubs;     /* if so: [nsections], whether there is a stub in it */
 	uint64_t *machine_before; /* if so: the machine's stubs and symbols before it came */
 	bool refers;              /* to a stub, somehow: there may be sites */
-	uint64_t *marks;          /* if so, until they are collected: a bit for each relocation, in
-					   order, whether its symbol has flags */
-	uint64_t nrelocs;         /* of all loaded sections */
+	bool ordered;             /* in each section the fields of relocations are in order, and
+				     none overlaps another */
+	struct krtld_found found; /* until they are collected */
 	struct krtld_export *exports; /* [nexports] */
 	uint32_t *buckets;            /* [nbuckets] number of an export, from 1 */
 	uint32_t nexports;
@@ -101,13 +124,6 @@ struct krtld_private {
 	struct krtld_named *named;      /* [nnamed], made by krtld_index() */
 	uint32_t nnamed;
 	char nameless[1]; /* "" */
-};
-
-/* The relocations of one allocated section. */
-struct krtld_relocs {
-	const uint8_t *table; /* in the file, of any alignment */
-	uint64_t count;
-	uint32_t target; /* section index */
 };
 
 /* ---- krtld.c ---- */
@@ -133,21 +149,25 @@ bool krtld_refuse(const struct krtld *krtld, const struct krtld_error *error);
 bool krtld_check(struct krtld *krtld, struct krtld_module *module);
 /* Whether memory holds the section's contents. */
 bool krtld_is_loaded(const struct elf64_shdr *shdr);
-/* Finds the next relocation section of a loaded section; *index starts at 0. */
-bool krtld_next_relocs(const struct krtld_module *module, uint32_t *index,
-		       struct krtld_relocs *relocs);
 
 /* ---- check_symbols.c ---- */
 bool krtld_check_symbols(struct krtld *krtld, struct krtld_module *module);
 bool krtld_check_relocs(struct krtld *krtld, struct krtld_module *module);
+/* The next loaded section that has relocations: *target, which moves on; start with 0. NULL: no
+ * more. */
+const struct krtld_relocs *krtld_next_relocs(const struct krtld_module *module, uint32_t *target);
 
 /* ---- symbol.c: reading the symbol table ---- */
 struct elf64_sym krtld_symbol(const struct krtld_module *module, uint32_t index);
 static inline struct elf64_rela krtld_rela(const struct krtld_relocs *relocs, uint64_t index)
 {
+	const uint8_t *from = relocs->table + index * sizeof(struct elf64_rela);
 	struct elf64_rela rela;
 
-	memcpy(&rela, relocs->table + index * sizeof rela, sizeof rela);
+	/* Word by word, so that a loop has them in registers and the struct nowhere. */
+	memcpy(&rela.r_offset, from, 8);
+	memcpy(&rela.r_info, from + 8, 8);
+	memcpy(&rela.r_addend, from + 16, 8);
 	return rela;
 }
 /* The section it is defined in, SHN_XINDEX resolved; SHN_UNDEF, SHN_ABS, SHN_COMMON as they are. */
@@ -160,6 +180,16 @@ const char *krtld_symbol_name(const struct krtld_module *module, const struct el
 const char *krtld_symbol_title(const struct krtld_module *module, uint32_t index);
 bool krtld_same(const char *a, const char *b);
 size_t krtld_length(const char *text);
+
+/* ---- pile.c ---- */
+/* Adds a copy of an item, of that many bytes. False after a report. */
+bool krtld_add(struct krtld *krtld, const struct krtld_module *module, struct krtld_pile *pile,
+	       const void *item, size_t size);
+/* The items of a pile in an array of just that size that lives as long as the module. NULL after a
+ * report. */
+void *krtld_settle(struct krtld *krtld, struct krtld_module *module, const struct krtld_pile *pile,
+		   size_t size);
+void krtld_drop_pile(struct krtld *krtld, struct krtld_pile *pile, size_t size);
 
 /* ---- place.c ---- */
 bool krtld_place(struct krtld *krtld, struct krtld_module *module);
@@ -192,10 +222,15 @@ unsigned krtld_stub_at(const struct krtld *krtld, const struct krtld_module *mod
 
 /* ---- relocate.c ---- */
 bool krtld_relocate(struct krtld *krtld, struct krtld_module *module);
-void krtld_drop_marks(struct krtld *krtld, struct krtld_module *module);
 
 /* ---- sites.c ---- */
+/* Looks at a relocation, number i of its section, whose symbol is or might be a stub. */
+bool krtld_note(struct krtld *krtld, struct krtld_module *module, const struct krtld_relocs *relocs,
+		uint64_t i);
+/* All of a section's relocations were noted. */
+bool krtld_noted(struct krtld *krtld, struct krtld_module *module, uint32_t section);
 bool krtld_collect(struct krtld *krtld, struct krtld_module *module);
+void krtld_drop_found(struct krtld *krtld, struct krtld_module *module);
 
 /* ---- names.c ---- */
 /* The name of the section that holds an address, and the offset in it; NULL: none does. */

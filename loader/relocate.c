@@ -46,47 +46,62 @@ static uint64_t size_of(const struct krtld *krtld, const struct krtld_module *mo
 
 /* The formulas that involve neither P nor S alone. They are rare. */
 static uint64_t compute_rare(const struct krtld *krtld, const struct krtld_module *module,
-			     enum krtld_formula formula, const struct elf64_rela *rela,
-			     uint64_t place)
+			     const struct krtld_relocs *relocs, uint64_t i)
 {
 	const struct krtld_private *own = module->private;
-	const struct krtld_value *symbol = &own->values[ELF64_R_SYM(rela->r_info)];
-	uint64_t addend = (uint64_t)rela->r_addend;
+	struct elf64_rela rela = krtld_rela(relocs, i);
+	const struct krtld_value *symbol = &own->values[ELF64_R_SYM(rela.r_info)];
+	uint64_t place = module->sections[relocs->target].address + rela.r_offset;
+	uint64_t addend = (uint64_t)rela.r_addend;
 	uint64_t slot = own->slots + ((uint64_t)symbol->got - 1) * KRTLD_SLOT;
 
-	switch (formula) {
-	case KRTLD_S_A: return symbol->value + addend;
-	case KRTLD_S_A_P: return symbol->value + addend - place;
+	switch (krtld_arch_rows[ELF64_R_TYPE(rela.r_info)].formula) {
 	case KRTLD_G_A_P: return slot + addend - place;
 	case KRTLD_G_A_GOT: return slot + addend - own->got;
 	case KRTLD_S_A_GOT: return symbol->value + addend - own->got;
 	case KRTLD_GOT_A_P: return own->got + addend - place;
-	case KRTLD_Z_A: return size_of(krtld, module, ELF64_R_SYM(rela->r_info)) + addend;
-	case KRTLD_NOTHING: break;
+	case KRTLD_Z_A: return size_of(krtld, module, ELF64_R_SYM(rela.r_info)) + addend;
+	default: return 0; /* no field */
 	}
-	return 0;
 }
 
 static bool refuse(const struct krtld *krtld, const struct krtld_module *module,
-		   const struct krtld_relocs *relocs, const struct elf64_rela *rela,
-		   enum krtld_reason reason, uint64_t value)
+		   const struct krtld_relocs *relocs, uint64_t i, enum krtld_reason reason,
+		   const char *what, uint64_t value)
 {
-	const struct krtld_row *row = &krtld_arch_rows[ELF64_R_TYPE(rela->r_info)];
+	struct elf64_rela rela = krtld_rela(relocs, i);
 
 	return REFUSE(krtld, module, reason, .section = module->sections[relocs->target].name,
-		      .offset = rela->r_offset,
-		      .symbol = krtld_symbol_title(module, ELF64_R_SYM(rela->r_info)),
-		      .what = reason == KRTLD_E_RANGE ? row->range
-						      : "the symbol's section is not loaded",
-		      .type = row->name, .value = value);
+		      .offset = rela.r_offset,
+		      .symbol = krtld_symbol_title(module, ELF64_R_SYM(rela.r_info)), .what = what,
+		      .type = krtld_arch_rows[ELF64_R_TYPE(rela.r_info)].name, .value = value);
 }
 
-/* first: how many relocations there are in the sections before. */
-static bool relocate_section(const struct krtld *krtld, struct krtld_module *module,
-			     const struct krtld_relocs *relocs, uint64_t first)
+static bool out_of_range(const struct krtld *krtld, const struct krtld_module *module,
+			 const struct krtld_relocs *relocs, uint64_t i, uint64_t value)
+{
+	struct elf64_rela rela = krtld_rela(relocs, i);
+
+	return refuse(krtld, module, relocs, i, KRTLD_E_RANGE,
+		      krtld_arch_rows[ELF64_R_TYPE(rela.r_info)].range, value);
+}
+
+/* A symbol that is more than a value: a stub, something near one, or nowhere. */
+static bool meet(struct krtld *krtld, struct krtld_module *module,
+		 const struct krtld_relocs *relocs, uint64_t i)
+{
+	struct elf64_rela rela = krtld_rela(relocs, i);
+
+	if (module->private->values[ELF64_R_SYM(rela.r_info)].flags & KRTLD_ABSENT)
+		return refuse(krtld, module, relocs, i, KRTLD_E_FORMAT,
+			      "the symbol's section is not loaded", 0);
+	return krtld_note(krtld, module, relocs, i);
+}
+
+static bool relocate_section(struct krtld *krtld, struct krtld_module *module,
+			     const struct krtld_relocs *relocs)
 {
 	const struct krtld_value *values = module->private->values;
-	uint64_t *marks = module->private->marks;
 	uint8_t *bytes = module->sections[relocs->target].bytes;
 	uint64_t address = module->sections[relocs->target].address;
 
@@ -95,50 +110,26 @@ static bool relocate_section(const struct krtld *krtld, struct krtld_module *mod
 		const struct krtld_row *row = &krtld_arch_rows[ELF64_R_TYPE(rela.r_info)];
 		const struct krtld_value *symbol = &values[ELF64_R_SYM(rela.r_info)];
 		uint64_t place = address + rela.r_offset;
-		uint64_t value = symbol->value + (uint64_t)rela.r_addend;
+		uint64_t value = symbol->value + (uint64_t)rela.r_addend - (place & row->minus_p);
 
-		if (row->formula == KRTLD_S_A_P)
-			value -= place;
-		else if (row->formula != KRTLD_S_A)
-			value = compute_rare(krtld, module, row->formula, &rela, place);
-		if (symbol->flags) {
-			if (symbol->flags & KRTLD_ABSENT)
-				return refuse(krtld, module, relocs, &rela, KRTLD_E_FORMAT, 0);
-			marks[(first + i) / 64] |= (uint64_t)1 << (first + i) % 64;
-		}
+		if (symbol->flags && !meet(krtld, module, relocs, i))
+			return false;
+		if (row->formula < KRTLD_S_A)
+			value = compute_rare(krtld, module, relocs, i);
 		if (value + row->bias > row->limit)
-			return refuse(krtld, module, relocs, &rela, KRTLD_E_RANGE, value);
+			return out_of_range(krtld, module, relocs, i, value);
 		store(bytes + rela.r_offset, value, row->width);
 	}
 	return true;
 }
 
-static size_t marks_size(const struct krtld_module *module)
-{
-	return (module->private->nrelocs / 64 + 1) * sizeof(uint64_t);
-}
-
-void krtld_drop_marks(struct krtld *krtld, struct krtld_module *module)
-{
-	if (module->private->marks)
-		krtld_unscratch(krtld, module->private->marks, marks_size(module));
-	module->private->marks = NULL;
-}
-
 bool krtld_relocate(struct krtld *krtld, struct krtld_module *module)
 {
-	struct krtld_private *own = module->private;
-	struct krtld_relocs relocs;
-	uint64_t first = 0;
+	const struct krtld_relocs *relocs;
 
-	if (own->refers) {
-		own->marks = krtld_scratch(krtld, module, marks_size(module));
-		if (!own->marks)
-			return false;
-	}
 	fill_got(module);
-	for (uint32_t i = 0; krtld_next_relocs(module, &i, &relocs); first += relocs.count) {
-		if (!relocate_section(krtld, module, &relocs, first))
+	for (uint32_t i = 0; (relocs = krtld_next_relocs(module, &i));) {
+		if (!relocate_section(krtld, module, relocs) || !krtld_noted(krtld, module, i))
 			return false;
 	}
 	return true;

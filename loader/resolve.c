@@ -168,20 +168,19 @@ static bool resolve_symbol(struct krtld *krtld, struct krtld_module *module, uin
 static bool report_undefined(struct krtld *krtld, struct krtld_module *module)
 {
 	struct krtld_private *own = module->private;
-	struct krtld_relocs relocs;
+	const struct krtld_relocs *relocs;
 	bool ok = true;
 
-	for (uint32_t i = 0; krtld_next_relocs(module, &i, &relocs);) {
-		for (uint64_t j = 0; j < relocs.count; j++) {
-			struct elf64_rela rela = krtld_rela(&relocs, j);
+	for (uint32_t i = 0; (relocs = krtld_next_relocs(module, &i));) {
+		for (uint64_t j = 0; j < relocs->count; j++) {
+			struct elf64_rela rela = krtld_rela(relocs, j);
 			uint32_t symbol = ELF64_R_SYM(rela.r_info);
 
 			if (!(own->values[symbol].flags & KRTLD_UNDEFINED))
 				continue;
 			own->values[symbol].flags = 0;
 			ok = REFUSE(krtld, module, KRTLD_E_UNDEFINED,
-				    .section = module->sections[relocs.target].name,
-				    .offset = rela.r_offset,
+				    .section = module->sections[i].name, .offset = rela.r_offset,
 				    .symbol = krtld_symbol_title(module, symbol));
 		}
 	}

@@ -1,38 +1,43 @@
 /*
- * The fifth phase: which references to a stub are sites? Called by krtld.c once the module is
- * relocated, so that what is looked at here is what the engine will see.
+ * The fifth phase: which references to a stub are sites?
  *
- * A first pass counts, a second fills: one array of sites for the module, sorted by address, and
- * one of the references that are none. Only relocations that relocate.c has marked are looked at,
- * and a string is never compared.
+ * relocate.c hands over each relocation whose symbol is or might be a stub, in passing, while the
+ * relocation and the text around it are in the cache. Here it is examined, and becomes a site, a
+ * reference that is none, or nothing; a string is never compared. When all are relocated,
+ * krtld_collect(), called by krtld.c, makes one array of the sites and one of the references.
+ *
+ * What was examined must be what the engine will see, so that no other relocation may write into a
+ * site. Where fields are in order, as every assembler leaves them, a look at the two neighbours
+ * tells; where they are not, every relocation is looked at in the end.
  *
  * unix has a site more for each hotinline, the body of its stub.
  */
 #include "alternatives/arch.h"
 #include "loader/load.h"
 
-/* A relocation and its surroundings, as they are looked at one after the other. */
+/* A relocation and its surroundings. */
 struct look {
 	const struct krtld *krtld;
 	const struct krtld_module *module;
 	const struct krtld_section *section;
+	const struct krtld_row *row;
+	const struct krtld_value *symbol;
 	struct elf64_rela rela;
-	struct krtld_relocs relocs; /* where it is from */
-	uint32_t index;             /* of that section */
-	uint64_t first;             /* number of relocations in those before */
-	uint64_t next;              /* of these, to look at */
 };
 
 enum finding { FOUND_NOTHING, FOUND_SITE, FOUND_REFERENCE };
 
-static const struct krtld_value *symbol_of(const struct look *look)
+static struct look look_at(const struct krtld *krtld, const struct krtld_module *module,
+			   const struct krtld_relocs *relocs, uint64_t i)
 {
-	return &look->module->private->values[ELF64_R_SYM(look->rela.r_info)];
-}
+	struct elf64_rela rela = krtld_rela(relocs, i);
 
-static const struct krtld_row *row_of(const struct look *look)
-{
-	return &krtld_arch_rows[ELF64_R_TYPE(look->rela.r_info)];
+	return (struct look){krtld,
+			     module,
+			     &module->sections[relocs->target],
+			     &krtld_arch_rows[ELF64_R_TYPE(rela.r_info)],
+			     &module->private->values[ELF64_R_SYM(rela.r_info)],
+			     rela};
 }
 
 /*
@@ -41,19 +46,19 @@ static const struct krtld_row *row_of(const struct look *look)
  */
 static unsigned neighbour_of(const struct look *look)
 {
-	uint64_t target = symbol_of(look)->value + (uint64_t)look->rela.r_addend;
+	uint64_t target = look->symbol->value + (uint64_t)look->rela.r_addend;
 
-	if (row_of(look)->formula == KRTLD_S_A_P)
-		target += row_of(look)->width;
+	if (look->row->formula == KRTLD_S_A_P)
+		target += look->row->width;
 	return krtld_stub_at(look->krtld, look->module, target);
 }
 
 static unsigned hotinline_of(const struct look *look)
 {
-	unsigned flags = symbol_of(look)->flags;
+	unsigned flags = look->symbol->flags;
 
 	if (flags & KRTLD_IS_STUB)
-		return symbol_of(look)->hotinline;
+		return look->symbol->hotinline;
 	return flags & KRTLD_NEAR_STUB ? neighbour_of(look) : HOT_NONE;
 }
 
@@ -69,18 +74,18 @@ static enum finding examine(const struct look *look, struct hot_site *site,
 	unsigned hotinline = hotinline_of(look);
 	const struct krtld_section *section = look->section;
 
-	if (hotinline == HOT_NONE || !row_of(look)->width)
+	if (hotinline == HOT_NONE || !look->row->width)
 		return FOUND_NOTHING;
 	reference->address = section->address + look->rela.r_offset;
 	reference->type = ELF64_R_TYPE(look->rela.r_info);
 	reference->hotinline = (uint16_t)hotinline;
 	if (section->kind != KRTLD_TEXT)
 		return plain(reference, KRTLD_PLAIN_DATA);
-	if (!row_of(look)->branch)
+	if (!look->row->branch)
 		return plain(reference, KRTLD_PLAIN_TYPE);
-	if (!(symbol_of(look)->flags & KRTLD_IS_STUB))
+	if (!(look->symbol->flags & KRTLD_IS_STUB))
 		return plain(reference, KRTLD_PLAIN_SECTION);
-	if (look->rela.r_addend != row_of(look)->branch)
+	if (look->rela.r_addend != look->row->branch)
 		return plain(reference, KRTLD_PLAIN_ADDEND);
 	if (!hot_arch_prove(section->bytes, section->size, look->rela.r_offset,
 			    look->krtld->machine->table->hotinlines[hotinline].size, site))
@@ -89,83 +94,95 @@ static enum finding examine(const struct look *look, struct hot_site *site,
 	return FOUND_SITE;
 }
 
-/* What is known of a section while its sites are collected. */
-struct tally {
-	uint32_t nsites;
-	uint32_t text; /* index of the hot_text that it is */
-};
-
-static bool next_section(struct look *look)
+/* Whether the relocation writes into a site. */
+static bool intrudes(const struct look *look, const struct hot_site *site)
 {
-	look->first += look->relocs.count;
-	look->next = 0;
-	if (!krtld_next_relocs(look->module, &look->index, &look->relocs))
-		return false;
-	look->section = &look->module->sections[look->relocs.target];
+	uint64_t field = look->rela.r_offset;
+	unsigned size = hot_site_size(look->krtld->machine->table, site);
+
+	return look->row->width && field + look->row->width > site->offset &&
+	       field < (uint64_t)site->offset + size;
+}
+
+static bool overlaps(const struct look *look)
+{
+	return REFUSE(look->krtld, look->module, KRTLD_E_FORMAT, .section = look->section->name,
+		      .offset = look->rela.r_offset,
+		      .symbol = krtld_symbol_title(look->module, ELF64_R_SYM(look->rela.r_info)),
+		      .type = look->row->name, .what = "the relocation's field overlaps a site");
+}
+
+/* In fields that are in order: is the site, made by relocation i, clear of those around it? */
+static bool is_clear(const struct krtld *krtld, const struct krtld_module *module,
+		     const struct krtld_relocs *relocs, uint64_t i, const struct hot_site *site)
+{
+	struct look before = look_at(krtld, module, relocs, i ? i - 1 : i);
+	struct look behind = look_at(krtld, module, relocs, i + 1 < relocs->count ? i + 1 : i);
+
+	if (i && intrudes(&before, site))
+		return overlaps(&before);
+	if (i + 1 < relocs->count && intrudes(&behind, site))
+		return overlaps(&behind);
 	return true;
 }
 
-/* The next relocation of the section whose symbol is, or might be, a stub. */
-static bool next_in_section(struct look *look)
+bool krtld_note(struct krtld *krtld, struct krtld_module *module, const struct krtld_relocs *relocs,
+		uint64_t i)
 {
-	while (look->next < look->relocs.count) {
-		uint64_t number = look->first + look->next;
-		uint64_t marks = look->module->private->marks[number / 64] >> number % 64;
+	struct krtld_found *found = &module->private->found;
+	struct look look = look_at(krtld, module, relocs, i);
+	struct krtld_reference reference;
+	struct hot_site site;
 
-		look->next += marks ? (unsigned)__builtin_ctzll(marks) : 64 - number % 64;
-		if (marks && look->next < look->relocs.count) {
-			look->rela = krtld_rela(&look->relocs, look->next++);
-			return true;
-		}
+	switch (examine(&look, &site, &reference)) {
+	case FOUND_NOTHING: return true;
+	case FOUND_REFERENCE:
+		return krtld_add(krtld, module, &found->references, &reference, sizeof reference);
+	case FOUND_SITE: break;
 	}
-	return false;
+	if (module->private->ordered && !is_clear(krtld, module, relocs, i, &site))
+		return false;
+	return krtld_add(krtld, module, &found->sites, &site, sizeof site);
 }
 
-static bool next_marked(struct look *look)
+static bool add_stubs(struct krtld *krtld, struct krtld_module *module, uint32_t section)
 {
-	while (!next_in_section(look)) {
-		if (!next_section(look))
+	const struct krtld_private *own = module->private;
+
+	for (unsigned i = 0; i < krtld->machine->table->nhotinlines; i++) {
+		uint64_t offset = own->stubs[i].address - module->sections[section].address;
+		struct hot_site site = {(uint32_t)offset, own->stubs[i].hotinline, HOT_STUB, 0};
+
+		if (own->stubs[i].section == section &&
+		    !krtld_add(krtld, module, &module->private->found.sites, &site, sizeof site))
 			return false;
 	}
 	return true;
 }
 
-static uint32_t nstubs(const struct krtld *krtld, const struct krtld_module *module)
+bool krtld_noted(struct krtld *krtld, struct krtld_module *module, uint32_t section)
 {
-	return module->private->is_unix ? krtld->machine->table->nhotinlines : 0;
+	const struct krtld_section *s = &module->sections[section];
+	struct krtld_private *own = module->private;
+	struct krtld_found *found = &own->found;
+	struct hot_text text = {s->address, s->bytes, NULL, (uint32_t)s->size, 0};
+
+	if (own->is_unix && own->holds_stubs[section] && !add_stubs(krtld, module, section))
+		return false;
+	text.nsites = found->sites.n - found->shared_out;
+	found->shared_out = found->sites.n;
+	return !text.nsites || krtld_add(krtld, module, &found->texts, &text, sizeof text);
 }
 
-static void count(const struct krtld *krtld, struct krtld_module *module, struct tally *tallies)
+static bool note_other_stubs(struct krtld *krtld, struct krtld_module *module)
 {
-	struct look look = {.krtld = krtld, .module = module};
-	struct krtld_reference reference;
-	struct hot_site site;
+	const struct krtld_private *own = module->private;
 
-	while (next_marked(&look)) {
-		enum finding found = examine(&look, &site, &reference);
-
-		tallies[look.relocs.target].nsites += found == FOUND_SITE;
-		module->nreferences += found == FOUND_REFERENCE;
+	for (uint32_t i = 1; own->is_unix && i < module->nsections; i++) {
+		if (own->holds_stubs[i] && !own->relocs[i].count && !krtld_noted(krtld, module, i))
+			return false;
 	}
-	for (uint32_t i = 0; i < nstubs(krtld, module); i++)
-		tallies[module->private->stubs[i].section].nsites++;
-	for (uint32_t i = 0; i < module->nsections; i++) {
-		module->nsites += tallies[i].nsites;
-		module->ntexts += tallies[i].nsites > 0;
-	}
-}
-
-static bool make_room(struct krtld *krtld, struct krtld_module *module)
-{
-	module->texts = krtld_meta(krtld, module, module->ntexts, sizeof *module->texts);
-	if (!module->texts)
-		return false;
-	module->sites = krtld_meta(krtld, module, module->nsites, sizeof *module->sites);
-	if (!module->sites)
-		return false;
-	module->references =
-	    krtld_meta(krtld, module, module->nreferences, sizeof *module->references);
-	return module->references != NULL;
+	return true;
 }
 
 static uint64_t text_address(const void *element)
@@ -183,92 +200,56 @@ static uint64_t reference_address(const void *element)
 	return ((const struct krtld_reference *)element)->address;
 }
 
-/* Which of the sorted texts begins there. */
-static uint32_t text_at(const struct krtld_module *module, uint64_t address)
+/* The arrays that stay, for as long as the module does. */
+static bool settle(struct krtld *krtld, struct krtld_module *module)
+{
+	const struct krtld_found *found = &module->private->found;
+	struct hot_site *sites;
+
+	module->texts = krtld_settle(krtld, module, &found->texts, sizeof *module->texts);
+	module->sites = krtld_settle(krtld, module, &found->sites, sizeof *module->sites);
+	module->references =
+	    krtld_settle(krtld, module, &found->references, sizeof *module->references);
+	if (!module->texts || !module->sites || !module->references)
+		return false;
+	module->ntexts = found->texts.n;
+	module->nsites = found->sites.n;
+	module->nreferences = found->references.n;
+	sites = module->sites;
+	for (uint32_t i = 0; i < module->ntexts; i++) {
+		module->texts[i].sites = sites;
+		krtld_sort(sites, module->texts[i].nsites, sizeof *sites, site_offset);
+		sites += module->texts[i].nsites;
+	}
+	krtld_sort(module->texts, module->ntexts, sizeof *module->texts, text_address);
+	krtld_sort(module->references, module->nreferences, sizeof *module->references,
+		   reference_address);
+	return true;
+}
+
+/* The text that a section is; NULL: it has no sites. */
+static const struct hot_text *text_of(const struct krtld_module *module, uint32_t section)
 {
 	uint32_t low = 0, high = module->ntexts;
 
-	while (high - low > 1) {
+	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
 
-		if (module->texts[middle].address <= address)
-			low = middle;
+		if (module->texts[middle].bytes == module->sections[section].bytes)
+			return &module->texts[middle];
+		if (module->texts[middle].address <= module->sections[section].address)
+			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low;
+	return NULL;
 }
 
-/* A text for each section with sites, sorted by address, and for each text its part of the array,
- * still empty. */
-static void share_out(struct krtld_module *module, struct tally *tallies)
-{
-	struct hot_site *sites = module->sites;
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < module->nsections; i++) {
-		const struct krtld_section *section = &module->sections[i];
-
-		if (tallies[i].nsites)
-			module->texts[n++] =
-			    (struct hot_text){section->address, section->bytes, sites,
-					      (uint32_t)section->size, tallies[i].nsites};
-	}
-	krtld_sort(module->texts, n, sizeof *module->texts, text_address);
-	for (uint32_t i = 0; i < n; i++) {
-		module->texts[i].sites = sites;
-		sites += module->texts[i].nsites;
-		module->texts[i].nsites = 0;
-	}
-	for (uint32_t i = 0; i < module->nsections; i++) {
-		if (tallies[i].nsites)
-			tallies[i].text = text_at(module, module->sections[i].address);
-	}
-}
-
-static struct hot_site *next_site(struct krtld_module *module, const struct tally *tally)
-{
-	struct hot_text *text = &module->texts[tally->text];
-
-	return &module->sites[text->sites - module->sites + text->nsites++];
-}
-
-static void fill(const struct krtld *krtld, struct krtld_module *module,
-		 const struct tally *tallies)
-{
-	struct look look = {.krtld = krtld, .module = module};
-	struct krtld_reference reference = {0, 0, 0, 0};
-	struct hot_site site = {0, 0, 0, 0};
-	uint32_t nreferences = 0;
-
-	for (uint32_t i = 0; i < nstubs(krtld, module); i++) {
-		const struct krtld_stub *stub = &module->private->stubs[i];
-		uint64_t offset = stub->address - module->sections[stub->section].address;
-
-		*next_site(module, &tallies[stub->section]) =
-		    (struct hot_site){(uint32_t)offset, stub->hotinline, HOT_STUB, 0};
-	}
-	while (next_marked(&look)) {
-		enum finding found = examine(&look, &site, &reference);
-
-		if (found == FOUND_SITE)
-			*next_site(module, &tallies[look.relocs.target]) = site;
-		else if (found == FOUND_REFERENCE)
-			module->references[nreferences++] = reference;
-	}
-}
-
-/* The last of a text's sites that begins before that offset, near the one found before. */
-static uint32_t site_before(const struct hot_text *text, uint64_t offset, uint32_t guess)
+/* The last of a text's sites that begins before that offset; the first if none does. */
+static uint32_t site_before(const struct hot_text *text, uint64_t offset)
 {
 	uint32_t low = 0, high = text->nsites;
 
-	for (uint32_t i = guess; i < text->nsites && i < guess + 2; i++) {
-		bool ends = i + 1 == text->nsites || text->sites[i + 1].offset >= offset;
-
-		if (text->sites[i].offset < offset && ends)
-			return i;
-	}
 	while (high - low > 1) {
 		uint32_t middle = low + (high - low) / 2;
 
@@ -284,31 +265,19 @@ static uint32_t site_before(const struct hot_text *text, uint64_t offset, uint32
  * Whether a relocation writes into a site, other than the one that made it. The bodies of stubs are
  * made of relocated code and checked by the engine.
  */
-static bool intrudes(const struct look *look, const struct hot_site *site)
+static bool is_intruder(const struct look *look, const struct hot_text *text)
 {
-	uint64_t field = look->rela.r_offset;
-	unsigned size = hot_site_size(look->krtld->machine->table, site);
+	const struct hot_site *site =
+	    &text->sites[site_before(text, look->rela.r_offset + look->row->width)];
 	struct krtld_reference reference;
 	struct hot_site own;
 
-	if (site->form == HOT_STUB || field + row_of(look)->width <= site->offset ||
-	    field >= (uint64_t)site->offset + size || !row_of(look)->width)
-		return false;
-	return examine(look, &own, &reference) != FOUND_SITE || own.offset != site->offset;
-}
-
-static bool overlaps(const struct krtld *krtld, const struct krtld_module *module,
-		     const struct look *look)
-{
-	return REFUSE(krtld, module, KRTLD_E_FORMAT, .section = look->section->name,
-		      .offset = look->rela.r_offset,
-		      .symbol = krtld_symbol_title(module, ELF64_R_SYM(look->rela.r_info)),
-		      .type = row_of(look)->name, .what = "the relocation's field overlaps a site");
+	return site->form != HOT_STUB && intrudes(look, site) &&
+	       (examine(look, &own, &reference) != FOUND_SITE || own.offset != site->offset);
 }
 
 /* Two relocations that made one site have left two, at one offset. */
-static bool check_twins(const struct krtld *krtld, const struct krtld_module *module,
-			const struct look *look, const struct hot_text *text)
+static bool check_twins(const struct look *look, const struct hot_text *text)
 {
 	for (uint32_t i = 1; i < text->nsites; i++) {
 		struct look twin = *look;
@@ -317,62 +286,62 @@ static bool check_twins(const struct krtld *krtld, const struct krtld_module *mo
 		    text->sites[i - 1].form == HOT_STUB || text->sites[i].form == HOT_STUB)
 			continue;
 		twin.rela.r_offset = text->sites[i].offset + 1;
-		return overlaps(krtld, module, &twin);
+		return overlaps(&twin);
 	}
 	return true;
 }
 
-/* Refuses a relocation that would change a site behind the engine's back. */
-static bool check_intruders(const struct krtld *krtld, const struct krtld_module *module,
-			    const struct tally *tallies)
+/* Every relocation of a text against every site, and once more what is in front of each. */
+static bool check_text(const struct krtld *krtld, const struct krtld_module *module,
+		       const struct krtld_relocs *relocs, const struct hot_text *text)
 {
-	struct look look = {.krtld = krtld, .module = module};
+	struct hot_site *sites = module->sites + (text->sites - module->sites);
+	struct look look;
 
-	while (next_section(&look)) {
-		const struct tally *tally = &tallies[look.relocs.target];
-		const struct hot_text *text = &module->texts[tally->text];
-		uint32_t near = 0;
+	for (uint64_t i = 0; i < relocs->count; i++) {
+		look = look_at(krtld, module, relocs, i);
+		if (is_intruder(&look, text))
+			return overlaps(&look);
+	}
+	for (uint32_t i = 0; i < text->nsites; i++) {
+		unsigned width = krtld->machine->table->hotinlines[sites[i].hotinline].size;
+		bool proven =
+		    sites[i].form == HOT_STUB ||
+		    hot_arch_prove(text->bytes, text->size, sites[i].offset + 1u, width, &sites[i]);
 
-		for (uint64_t i = 0; tally->nsites && i < look.relocs.count; i++) {
-			look.rela = krtld_rela(&look.relocs, i);
-			near = site_before(text, look.rela.r_offset + row_of(&look)->width, near);
-			if (intrudes(&look, &text->sites[near]))
-				return overlaps(krtld, module, &look);
-		}
-		if (tally->nsites && !check_twins(krtld, module, &look, text))
+		(void)proven; /* as before: nobody has written into it since */
+	}
+	return check_twins(&look, text);
+}
+
+static bool check_intruders(const struct krtld *krtld, const struct krtld_module *module)
+{
+	const struct krtld_relocs *relocs;
+
+	for (uint32_t i = 0; (relocs = krtld_next_relocs(module, &i));) {
+		const struct hot_text *text = text_of(module, i);
+
+		if (text && !check_text(krtld, module, relocs, text))
 			return false;
 	}
 	return true;
 }
 
-static bool collect(struct krtld *krtld, struct krtld_module *module, struct tally *tallies)
+void krtld_drop_found(struct krtld *krtld, struct krtld_module *module)
 {
-	count(krtld, module, tallies);
-	if (!make_room(krtld, module))
-		return false;
-	share_out(module, tallies);
-	fill(krtld, module, tallies);
-	for (uint32_t i = 0; i < module->ntexts; i++)
-		krtld_sort(module->sites + (module->texts[i].sites - module->sites),
-			   module->texts[i].nsites, sizeof(struct hot_site), site_offset);
-	krtld_sort(module->references, module->nreferences, sizeof *module->references,
-		   reference_address);
-	return check_intruders(krtld, module, tallies);
+	struct krtld_found *found = &module->private->found;
+
+	krtld_drop_pile(krtld, &found->sites, sizeof(struct hot_site));
+	krtld_drop_pile(krtld, &found->references, sizeof(struct krtld_reference));
+	krtld_drop_pile(krtld, &found->texts, sizeof(struct hot_text));
 }
 
 bool krtld_collect(struct krtld *krtld, struct krtld_module *module)
 {
-	size_t size = module->nsections * sizeof(struct tally);
-	struct tally *tallies;
-	bool ok;
-
 	if (!module->private->refers)
 		return true;
-	tallies = krtld_scratch(krtld, module, size);
-	if (!tallies)
+	if (!note_other_stubs(krtld, module) || !settle(krtld, module))
 		return false;
-	ok = collect(krtld, module, tallies);
-	krtld_unscratch(krtld, tallies, size);
-	krtld_drop_marks(krtld, module);
-	return ok;
+	krtld_drop_found(krtld, module);
+	return module->private->ordered || check_intruders(krtld, module);
 }

@@ -23,7 +23,8 @@ const uint8_t krtld_arch_trap = 0xcc;      /* int3 */
 
 #define ROW(type, bytes, how, ...)                                                                 \
 	{                                                                                          \
-		.name = "R_X86_64_" #type, .width = bytes, .formula = how, __VA_ARGS__             \
+		.name = "R_X86_64_" #type, .width = bytes, .formula = how,                         \
+		.minus_p = (how) == KRTLD_S_A_P ? UINT64_MAX : 0, __VA_ARGS__                      \
 	}
 #define REFUSED(type, why)                                                                         \
 	{                                                                                          \
