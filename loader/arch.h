@@ -24,16 +24,17 @@ enum krtld_formula {
 	KRTLD_S_A_P,   /* S + A - P */
 };
 
-/* A relocation type. It fits if value + bias <= limit, in 64 bits that wrap. */
+/* A relocation type, in a cache line. It fits if value + bias <= limit, in 64 bits that wrap. */
 struct krtld_row {
-	const char *name;    /* NULL: there is no such type */
-	const char *refused; /* why it is not supported, or NULL */
+	_Alignas(64) const char *name; /* NULL: there is no such type */
+	const char *refused;           /* why it is not supported, or NULL */
 	uint64_t bias;
 	uint64_t limit;
 	uint64_t minus_p; /* all ones if the formula is S + A - P, else 0 */
-	uint8_t width;    /* bytes of the field */
-	uint8_t formula;  /* enum krtld_formula */
-	int8_t branch;    /* the addend that a direct call or jmp has; 0: no branch has this type */
+	uint8_t usual; /* the width, if it is 4 or 8 and the formula one of the last two; else 0 */
+	uint8_t width; /* bytes of the field */
+	uint8_t formula; /* enum krtld_formula */
+	int8_t branch;   /* the addend that a direct call or jmp has; 0: no branch has this type */
 	const char *range; /* for messages: "32 bits, signed" */
 };
 

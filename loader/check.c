@@ -162,43 +162,33 @@ static bool name_sections(struct krtld *krtld, struct krtld_module *module, uint
 	return true;
 }
 
-/* A bit for each byte of the file: whether some section or header has it. */
-struct taken {
-	uint64_t *bits;
-	size_t size; /* bytes of bits */
+/* A stretch of the file that a section or a header has to itself. */
+struct extent {
+	uint64_t start;
+	uint64_t size;
+	uint32_t section; /* index; 0: a header */
 };
 
-/* Takes a stretch that lies inside the file. False: a byte of it is taken already. */
-static bool take(struct taken *taken, uint64_t start, uint64_t size)
+static uint64_t extent_start(const void *element)
 {
-	uint64_t end = start + size;
-
-	while (start < end) {
-		uint64_t n = 64 - start % 64 < end - start ? 64 - start % 64 : end - start;
-		uint64_t mask = (UINT64_MAX >> (64 - n)) << start % 64;
-
-		if (taken->bits[start / 64] & mask)
-			return false;
-		taken->bits[start / 64] |= mask;
-		start += n;
-	}
-	return true;
+	return ((const struct extent *)element)->start;
 }
 
-static bool take_all(struct krtld *krtld, struct krtld_module *module, struct taken *taken,
-		     const struct elf64_ehdr *ehdr)
+static bool check_extents(const struct krtld *krtld, const struct krtld_module *module,
+			  struct extent *extents, uint32_t n)
 {
-	if (!take(taken, 0, sizeof *ehdr) ||
-	    !take(taken, ehdr->e_shoff, module->nsections * sizeof(struct elf64_shdr)))
-		return bad(krtld, module, offsetof(struct elf64_ehdr, e_shoff),
-			   "the section table overlaps the ELF header", ehdr->e_shoff);
-	for (uint32_t i = 1; i < module->nsections; i++) {
-		const struct elf64_shdr *shdr = &module->private->shdrs[i];
+	krtld_sort(extents, n, sizeof *extents, extent_start);
+	for (uint32_t i = 1; i < n; i++) {
+		const struct extent *before = &extents[i - 1];
 
-		if (has_bytes(shdr) && !take(taken, shdr->sh_offset, shdr->sh_size))
-			return bad_section(krtld, module, i,
-					   "another section or a header has bytes of this one",
-					   shdr->sh_offset);
+		if (extents[i].start - before->start >= before->size)
+			continue;
+		if (!extents[i].section && !before->section)
+			return bad(krtld, module, offsetof(struct elf64_ehdr, e_shoff),
+				   "the section table overlaps the ELF header", extents[i].start);
+		return bad_section(
+		    krtld, module, extents[i].section ? extents[i].section : before->section,
+		    "another section or a header has bytes of this one", extents[i].start);
 	}
 	return true;
 }
@@ -206,14 +196,24 @@ static bool take_all(struct krtld *krtld, struct krtld_module *module, struct ta
 static bool check_overlap(struct krtld *krtld, struct krtld_module *module,
 			  const struct elf64_ehdr *ehdr)
 {
-	struct taken taken = {NULL, (module->private->size / 64 + 1) * sizeof(uint64_t)};
+	size_t size = (module->nsections + 1) * sizeof(struct extent);
+	struct extent *extents = krtld_scratch(krtld, module, size);
+	uint32_t n = 0;
 	bool ok;
 
-	taken.bits = krtld_scratch(krtld, module, taken.size);
-	if (!taken.bits)
+	if (!extents)
 		return false;
-	ok = take_all(krtld, module, &taken, ehdr);
-	krtld_unscratch(krtld, taken.bits, taken.size);
+	extents[n++] = (struct extent){0, sizeof *ehdr, 0};
+	for (uint32_t i = 1; i < module->nsections; i++) {
+		const struct elf64_shdr *shdr = &module->private->shdrs[i];
+
+		if (has_bytes(shdr))
+			extents[n++] = (struct extent){shdr->sh_offset, shdr->sh_size, i};
+	}
+	extents[n++] =
+	    (struct extent){ehdr->e_shoff, module->nsections * sizeof(struct elf64_shdr), 0};
+	ok = check_extents(krtld, module, extents, n);
+	krtld_unscratch(krtld, extents, size);
 	return ok;
 }
 

@@ -102,14 +102,18 @@ static bool check_section_of(struct krtld *krtld, struct krtld_module *module,
 
 /* The size of a COMMON symbol is in st_size, its alignment in st_value (gABI, "Symbol table"). */
 static bool check_common(struct krtld *krtld, struct krtld_module *module,
-			 const struct elf64_sym *symbol, uint32_t i)
+			 const struct elf64_sym *symbol, uint64_t offset)
 {
 	struct krtld_private *own = module->private;
 	uint64_t align = symbol->st_value ? symbol->st_value : 1;
 
 	if ((align & (align - 1)) || align > KRTLD_ALIGN_MAX || symbol->st_size > INT32_MAX)
-		return bad_section(krtld, module, own->symtab, (uint64_t)i * sizeof *symbol,
+		return bad_section(krtld, module, own->symtab, offset,
 				   "a COMMON symbol's alignment or size is out of range", align);
+	if (krtld_same(krtld_symbol_name(module, symbol), "__gnu_lto_slim"))
+		return bad_section(krtld, module, own->symtab, offset,
+				   "GCC's intermediate language only, compile without -flto", 0);
+	own->has_common = true;
 	return true;
 }
 
@@ -173,10 +177,7 @@ static bool check_symbol(struct krtld *krtld, struct krtld_module *module, uint3
 	    !check_section_of(krtld, module, &symbol, i))
 		return false;
 	section = krtld_symbol_section(module, &symbol, i);
-	if (krtld_same(krtld_symbol_name(module, &symbol), "__gnu_lto_slim"))
-		return bad_section(krtld, module, own->symtab, offset,
-				   "GCC's intermediate language only, compile without -flto", 0);
-	if (section == KRTLD_IN_COMMON && !check_common(krtld, module, &symbol, i))
+	if (section == KRTLD_IN_COMMON && !check_common(krtld, module, &symbol, offset))
 		return false;
 	if (!check_type(krtld, module, &symbol, offset))
 		return false;
@@ -188,12 +189,24 @@ static bool check_symbol(struct krtld *krtld, struct krtld_module *module, uint3
 	return true;
 }
 
+/* Most symbols are somebody's local label in a section. */
+static bool is_label(const struct krtld_module *module, uint32_t i)
+{
+	struct elf64_sym symbol = krtld_symbol(module, i);
+	unsigned type = ELF64_ST_TYPE(symbol.st_info);
+
+	return ELF64_ST_BIND(symbol.st_info) == STB_LOCAL && symbol.st_shndx != SHN_UNDEF &&
+	       symbol.st_shndx < SHN_LORESERVE && symbol.st_shndx < module->nsections &&
+	       symbol.st_name < module->private->strings_size && type != STT_TLS &&
+	       type != STT_GNU_IFUNC;
+}
+
 bool krtld_check_symbols(struct krtld *krtld, struct krtld_module *module)
 {
 	if (!find_symtab(krtld, module) || !find_indices(krtld, module))
 		return false;
 	for (uint32_t i = 1; i < module->private->nsymbols; i++) {
-		if (!check_symbol(krtld, module, i))
+		if (!is_label(module, i) && !check_symbol(krtld, module, i))
 			return false;
 	}
 	return true;

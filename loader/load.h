@@ -102,6 +102,7 @@ struct krtld_private {
 	uint64_t got_offset;         /* of that slot in the read-only data */
 	uint32_t nslots;
 	uint32_t nundefined;      /* symbols that nobody defines, used or not */
+	bool has_common;          /* some symbol is COMMON */
 	bool got_wanted;          /* the GOT needs an address, slots or not */
 	bool linked;              /* in krtld's list, and counted as a user of what it needs */
 	bool started;             /* its _init has run, or it has none: its _fini may */
@@ -111,6 +112,8 @@ struct krtld_private {
 	uint64_t *machine_before; /* if so: the machine's stubs and symbols before it came */
 	bool refers;              /* to a stub, somehow: there may be sites */
 	bool ordered;             /* in each section the fields of relocations are in order, and
+				     none overlaps another */
+	struct krtld_found found; /* until they are collected */
 				     none overlaps another */
 	struct krtld_found found; /* until they are collected */
 	struct krtld_export *exports; /* [nexports] */
@@ -158,33 +161,51 @@ bool krtld_check_relocs(struct krtld *krtld, struct krtld_module *module);
 const struct krtld_relocs *krtld_next_relocs(const struct krtld_module *module, uint32_t *target);
 
 /* ---- symbol.c: reading the symbol table ---- */
-struct elf64_sym krtld_symbol(const struct krtld_module *module, uint32_t index);
-static inline struct elf64_rela krtld_rela(const struct krtld_relocs *relocs, uint64_t index)
+static inline struct elf64_sym krtld_symbol(const struct krtld_module *module, uint32_t index)
 {
-	const uint8_t *from = relocs->table + index * sizeof(struct elf64_rela);
+	struct elf64_sym symbol = {0, 0, 0, 0, 0, 0};
+
+	if (index) /* the first is all zeros, whatever the file says (gABI, STN_UNDEF) */
+		memcpy(&symbol, module->private->symbols + (size_t)index * sizeof symbol,
+		       sizeof symbol);
+	return symbol;
+}
+static inline struct elf64_rela krtld_rela_at(const uint8_t *at)
+{
 	struct elf64_rela rela;
 
 	/* Word by word, so that a loop has them in registers and the struct nowhere. */
-	memcpy(&rela.r_offset, from, 8);
-	memcpy(&rela.r_info, from + 8, 8);
-	memcpy(&rela.r_addend, from + 16, 8);
+	memcpy(&rela.r_offset, at, 8);
+	memcpy(&rela.r_info, at + 8, 8);
+	memcpy(&rela.r_addend, at + 16, 8);
 	return rela;
+}
+static inline struct elf64_rela krtld_rela(const struct krtld_relocs *relocs, uint64_t i)
+{
+	return krtld_rela_at(relocs->table + i * sizeof(struct elf64_rela));
 }
 /* The section it is defined in, SHN_XINDEX resolved; SHN_UNDEF, SHN_ABS, SHN_COMMON as they are. */
 #define KRTLD_IN_ABS    0xffffffffu
 #define KRTLD_IN_COMMON 0xfffffffeu
 uint32_t krtld_symbol_section(const struct krtld_module *module, const struct elf64_sym *symbol,
 			      uint32_t index);
-const char *krtld_symbol_name(const struct krtld_module *module, const struct elf64_sym *symbol);
+static inline const char *krtld_symbol_name(const struct krtld_module *module,
+					    const struct elf64_sym *symbol)
+{
+	const struct krtld_private *own = module->private;
+
+	return symbol->st_name ? own->strings + symbol->st_name : own->nameless;
+}
 /* For messages: a section symbol has its section's name. */
 const char *krtld_symbol_title(const struct krtld_module *module, uint32_t index);
 bool krtld_same(const char *a, const char *b);
 size_t krtld_length(const char *text);
 
 /* ---- pile.c ---- */
-/* Adds a copy of an item, of that many bytes. False after a report. */
-bool krtld_add(struct krtld *krtld, const struct krtld_module *module, struct krtld_pile *pile,
-	       const void *item, size_t size);
+/* Adds an item of that many bytes, and says where it is until the next is added. NULL after a
+ * report. */
+void *krtld_add(struct krtld *krtld, const struct krtld_module *module, struct krtld_pile *pile,
+		size_t size);
 /* The items of a pile in an array of just that size that lives as long as the module. NULL after a
  * report. */
 void *krtld_settle(struct krtld *krtld, struct krtld_module *module, const struct krtld_pile *pile,

@@ -29,13 +29,12 @@ static bool grow(struct krtld *krtld, const struct krtld_module *module, struct 
 	return true;
 }
 
-bool krtld_add(struct krtld *krtld, const struct krtld_module *module, struct krtld_pile *pile,
-	       const void *item, size_t size)
+void *krtld_add(struct krtld *krtld, const struct krtld_module *module, struct krtld_pile *pile,
+		size_t size)
 {
 	if (pile->n == pile->room && !grow(krtld, module, pile, size))
-		return false;
-	memcpy((uint8_t *)pile->items + pile->n++ * size, item, size);
-	return true;
+		return NULL;
+	return (uint8_t *)pile->items + pile->n++ * size;
 }
 
 void *krtld_settle(struct krtld *krtld, struct krtld_module *module, const struct krtld_pile *pile,

@@ -32,7 +32,7 @@ static bool plan_common(struct krtld_module *module, struct plan *data)
 {
 	struct krtld_private *own = module->private;
 
-	for (uint32_t i = 1; i < own->nsymbols; i++) {
+	for (uint32_t i = 1; own->has_common && i < own->nsymbols; i++) {
 		struct elf64_sym symbol = krtld_symbol(module, i);
 
 		if (krtld_symbol_section(module, &symbol, i) == KRTLD_IN_COMMON &&
@@ -92,7 +92,9 @@ static bool bad_address(const struct krtld *krtld, const struct krtld_module *mo
 		      .what = what, .value = module->sections[i].address);
 }
 
-static bool place_section(struct krtld *krtld, struct krtld_module *module, uint32_t i)
+/* text: where the text that is placed already ends, in its region. */
+static bool place_section(struct krtld *krtld, struct krtld_module *module, uint32_t i,
+			  uint64_t *text)
 {
 	const struct elf64_shdr *shdr = &module->private->shdrs[i];
 	struct krtld_section *section = &module->sections[i];
@@ -109,10 +111,12 @@ static bool place_section(struct krtld *krtld, struct krtld_module *module, uint
 		return bad_address(krtld, module, i, "the section reaches past the last address");
 	if (!section->size)
 		return true;
+	if (section->kind == KRTLD_TEXT) {
+		memset(region->bytes + *text, krtld_arch_trap, offset - *text);
+		*text = offset + section->size;
+	}
 	if (shdr->sh_type != SHT_NOBITS)
 		memcpy(section->bytes, module->private->file + shdr->sh_offset, section->size);
-	else if (section->kind == KRTLD_TEXT)
-		memset(section->bytes, 0, section->size);
 	return true;
 }
 
@@ -135,17 +139,15 @@ bool krtld_place(struct krtld *krtld, struct krtld_module *module)
 {
 	struct krtld_private *own = module->private;
 	struct plan plans[KRTLD_REGIONS] = {{0, 1}, {0, 1}, {0, 1}};
+	uint64_t text = 0;
 
 	if (!plan_regions(module, plans))
 		return no_memory(krtld, module, UINT64_MAX);
 	if (!allocate(krtld, module, plans))
 		return false;
 	place_empty(module);
-	if (module->regions[KRTLD_TEXT].size)
-		memset(module->regions[KRTLD_TEXT].bytes, krtld_arch_trap,
-		       module->regions[KRTLD_TEXT].size);
 	for (uint32_t i = 1; i < module->nsections; i++) {
-		if (krtld_is_loaded(&own->shdrs[i]) && !place_section(krtld, module, i))
+		if (krtld_is_loaded(&own->shdrs[i]) && !place_section(krtld, module, i, &text))
 			return false;
 	}
 	own->slots = module->regions[KRTLD_RODATA].address + own->got_offset;

@@ -5,6 +5,8 @@
  */
 #include "loader/load.h"
 
+#define RELA sizeof(struct elf64_rela)
+
 /* Little-endian, at any alignment. */
 static inline void store(uint8_t *field, uint64_t value, unsigned width)
 {
@@ -44,81 +46,82 @@ static uint64_t size_of(const struct krtld *krtld, const struct krtld_module *mo
 	return module ? krtld_symbol(module, index).st_size : symbol.st_size;
 }
 
-/* The formulas that involve neither P nor S alone. They are rare. */
-static uint64_t compute_rare(const struct krtld *krtld, const struct krtld_module *module,
-			     const struct krtld_relocs *relocs, uint64_t i)
+static uint64_t compute(const struct krtld *krtld, const struct krtld_module *module,
+			const struct krtld_relocs *relocs, const struct elf64_rela *rela)
 {
 	const struct krtld_private *own = module->private;
-	struct elf64_rela rela = krtld_rela(relocs, i);
-	const struct krtld_value *symbol = &own->values[ELF64_R_SYM(rela.r_info)];
-	uint64_t place = module->sections[relocs->target].address + rela.r_offset;
-	uint64_t addend = (uint64_t)rela.r_addend;
+	const struct krtld_value *symbol = &own->values[ELF64_R_SYM(rela->r_info)];
+	uint64_t place = module->sections[relocs->target].address + rela->r_offset;
+	uint64_t addend = (uint64_t)rela->r_addend;
 	uint64_t slot = own->slots + ((uint64_t)symbol->got - 1) * KRTLD_SLOT;
 
-	switch (krtld_arch_rows[ELF64_R_TYPE(rela.r_info)].formula) {
+	switch ((enum krtld_formula)krtld_arch_rows[ELF64_R_TYPE(rela->r_info)].formula) {
+	case KRTLD_NOTHING: break;
+	case KRTLD_S_A: return symbol->value + addend;
+	case KRTLD_S_A_P: return symbol->value + addend - place;
 	case KRTLD_G_A_P: return slot + addend - place;
 	case KRTLD_G_A_GOT: return slot + addend - own->got;
 	case KRTLD_S_A_GOT: return symbol->value + addend - own->got;
 	case KRTLD_GOT_A_P: return own->got + addend - place;
-	case KRTLD_Z_A: return size_of(krtld, module, ELF64_R_SYM(rela.r_info)) + addend;
-	default: return 0; /* no field */
+	case KRTLD_Z_A: return size_of(krtld, module, ELF64_R_SYM(rela->r_info)) + addend;
 	}
+	return 0;
 }
 
 static bool refuse(const struct krtld *krtld, const struct krtld_module *module,
-		   const struct krtld_relocs *relocs, uint64_t i, enum krtld_reason reason,
-		   const char *what, uint64_t value)
+		   const struct krtld_relocs *relocs, const struct elf64_rela *rela,
+		   enum krtld_reason reason, const char *what, uint64_t value)
 {
-	struct elf64_rela rela = krtld_rela(relocs, i);
-
 	return REFUSE(krtld, module, reason, .section = module->sections[relocs->target].name,
-		      .offset = rela.r_offset,
-		      .symbol = krtld_symbol_title(module, ELF64_R_SYM(rela.r_info)), .what = what,
-		      .type = krtld_arch_rows[ELF64_R_TYPE(rela.r_info)].name, .value = value);
+		      .offset = rela->r_offset,
+		      .symbol = krtld_symbol_title(module, ELF64_R_SYM(rela->r_info)), .what = what,
+		      .type = krtld_arch_rows[ELF64_R_TYPE(rela->r_info)].name, .value = value);
 }
 
-static bool out_of_range(const struct krtld *krtld, const struct krtld_module *module,
-			 const struct krtld_relocs *relocs, uint64_t i, uint64_t value)
+/* Any relocation, number i of its section. */
+static __attribute__((noinline)) bool relocate_one(struct krtld *krtld, struct krtld_module *module,
+						   const struct krtld_relocs *relocs, uint64_t i)
 {
+	const struct krtld_section *section = &module->sections[relocs->target];
 	struct elf64_rela rela = krtld_rela(relocs, i);
+	const struct krtld_row *row = &krtld_arch_rows[ELF64_R_TYPE(rela.r_info)];
+	unsigned flags = module->private->values[ELF64_R_SYM(rela.r_info)].flags;
+	uint64_t value = compute(krtld, module, relocs, &rela);
 
-	return refuse(krtld, module, relocs, i, KRTLD_E_RANGE,
-		      krtld_arch_rows[ELF64_R_TYPE(rela.r_info)].range, value);
-}
-
-/* A symbol that is more than a value: a stub, something near one, or nowhere. */
-static bool meet(struct krtld *krtld, struct krtld_module *module,
-		 const struct krtld_relocs *relocs, uint64_t i)
-{
-	struct elf64_rela rela = krtld_rela(relocs, i);
-
-	if (module->private->values[ELF64_R_SYM(rela.r_info)].flags & KRTLD_ABSENT)
-		return refuse(krtld, module, relocs, i, KRTLD_E_FORMAT,
+	if (flags & KRTLD_ABSENT)
+		return refuse(krtld, module, relocs, &rela, KRTLD_E_FORMAT,
 			      "the symbol's section is not loaded", 0);
-	return krtld_note(krtld, module, relocs, i);
+	if (flags && !krtld_note(krtld, module, relocs, i))
+		return false;
+	if (value + row->bias > row->limit)
+		return refuse(krtld, module, relocs, &rela, KRTLD_E_RANGE, row->range, value);
+	store(section->bytes + rela.r_offset, value, row->width);
+	return true;
 }
 
+/* One loop for nearly all of them: S + A or S + A - P, in 4 or 8 bytes, and the symbol no stub. */
 static bool relocate_section(struct krtld *krtld, struct krtld_module *module,
 			     const struct krtld_relocs *relocs)
 {
 	const struct krtld_value *values = module->private->values;
+	const uint8_t *table = relocs->table, *end = table + relocs->count * RELA;
 	uint8_t *bytes = module->sections[relocs->target].bytes;
 	uint64_t address = module->sections[relocs->target].address;
 
-	for (uint64_t i = 0; i < relocs->count; i++) {
-		struct elf64_rela rela = krtld_rela(relocs, i);
+	for (const uint8_t *at = table; at < end; at += RELA) {
+		struct elf64_rela rela = krtld_rela_at(at);
 		const struct krtld_row *row = &krtld_arch_rows[ELF64_R_TYPE(rela.r_info)];
 		const struct krtld_value *symbol = &values[ELF64_R_SYM(rela.r_info)];
 		uint64_t place = address + rela.r_offset;
 		uint64_t value = symbol->value + (uint64_t)rela.r_addend - (place & row->minus_p);
+		bool odd = symbol->flags || value + row->bias > row->limit;
 
-		if (symbol->flags && !meet(krtld, module, relocs, i))
+		if (row->usual == 4 && !odd)
+			memcpy(bytes + rela.r_offset, &value, 4);
+		else if (row->usual == 8 && !odd)
+			memcpy(bytes + rela.r_offset, &value, 8);
+		else if (!relocate_one(krtld, module, relocs, (uint64_t)(at - table) / RELA))
 			return false;
-		if (row->formula < KRTLD_S_A)
-			value = compute_rare(krtld, module, relocs, i);
-		if (value + row->bias > row->limit)
-			return out_of_range(krtld, module, relocs, i, value);
-		store(bytes + rela.r_offset, value, row->width);
 	}
 	return true;
 }

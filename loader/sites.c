@@ -94,16 +94,6 @@ static enum finding examine(const struct look *look, struct hot_site *site,
 	return FOUND_SITE;
 }
 
-/* Whether the relocation writes into a site. */
-static bool intrudes(const struct look *look, const struct hot_site *site)
-{
-	uint64_t field = look->rela.r_offset;
-	unsigned size = hot_site_size(look->krtld->machine->table, site);
-
-	return look->row->width && field + look->row->width > site->offset &&
-	       field < (uint64_t)site->offset + size;
-}
-
 static bool overlaps(const struct look *look)
 {
 	return REFUSE(look->krtld, look->module, KRTLD_E_FORMAT, .section = look->section->name,
@@ -112,18 +102,30 @@ static bool overlaps(const struct look *look)
 		      .type = look->row->name, .what = "the relocation's field overlaps a site");
 }
 
+/* Whether relocation i writes into a site. */
+static bool intrudes(const struct krtld_relocs *relocs, uint64_t i, const struct hot_site *site,
+		     unsigned size)
+{
+	struct elf64_rela rela = krtld_rela(relocs, i);
+	unsigned width = krtld_arch_rows[ELF64_R_TYPE(rela.r_info)].width;
+
+	return width && rela.r_offset + width > site->offset &&
+	       rela.r_offset < (uint64_t)site->offset + size;
+}
+
 /* In fields that are in order: is the site, made by relocation i, clear of those around it? */
 static bool is_clear(const struct krtld *krtld, const struct krtld_module *module,
 		     const struct krtld_relocs *relocs, uint64_t i, const struct hot_site *site)
 {
-	struct look before = look_at(krtld, module, relocs, i ? i - 1 : i);
-	struct look behind = look_at(krtld, module, relocs, i + 1 < relocs->count ? i + 1 : i);
+	unsigned size = hot_site_size(krtld->machine->table, site);
+	bool before = i > 0 && intrudes(relocs, i - 1, site, size);
+	bool behind = i + 1 < relocs->count && intrudes(relocs, i + 1, site, size);
+	struct look look;
 
-	if (i && intrudes(&before, site))
-		return overlaps(&before);
-	if (i + 1 < relocs->count && intrudes(&behind, site))
-		return overlaps(&behind);
-	return true;
+	if (!before && !behind)
+		return true;
+	look = look_at(krtld, module, relocs, before ? i - 1 : i + 1);
+	return overlaps(&look);
 }
 
 bool krtld_note(struct krtld *krtld, struct krtld_module *module, const struct krtld_relocs *relocs,
@@ -131,18 +133,26 @@ bool krtld_note(struct krtld *krtld, struct krtld_module *module, const struct k
 {
 	struct krtld_found *found = &module->private->found;
 	struct look look = look_at(krtld, module, relocs, i);
-	struct krtld_reference reference;
-	struct hot_site site;
+	struct krtld_reference reference, *new_reference;
+	struct hot_site site, *new_site;
 
 	switch (examine(&look, &site, &reference)) {
-	case FOUND_NOTHING: return true;
+	case FOUND_NOTHING: break;
 	case FOUND_REFERENCE:
-		return krtld_add(krtld, module, &found->references, &reference, sizeof reference);
-	case FOUND_SITE: break;
+		new_reference = krtld_add(krtld, module, &found->references, sizeof reference);
+		if (!new_reference)
+			return false;
+		*new_reference = reference;
+		break;
+	case FOUND_SITE:
+		if (module->private->ordered && !is_clear(krtld, module, relocs, i, &site))
+			return false;
+		new_site = krtld_add(krtld, module, &found->sites, sizeof site);
+		if (!new_site)
+			return false;
+		*new_site = site;
 	}
-	if (module->private->ordered && !is_clear(krtld, module, relocs, i, &site))
-		return false;
-	return krtld_add(krtld, module, &found->sites, &site, sizeof site);
+	return true;
 }
 
 static bool add_stubs(struct krtld *krtld, struct krtld_module *module, uint32_t section)
@@ -151,11 +161,14 @@ static bool add_stubs(struct krtld *krtld, struct krtld_module *module, uint32_t
 
 	for (unsigned i = 0; i < krtld->machine->table->nhotinlines; i++) {
 		uint64_t offset = own->stubs[i].address - module->sections[section].address;
-		struct hot_site site = {(uint32_t)offset, own->stubs[i].hotinline, HOT_STUB, 0};
+		struct hot_site *site;
 
-		if (own->stubs[i].section == section &&
-		    !krtld_add(krtld, module, &module->private->found.sites, &site, sizeof site))
+		if (own->stubs[i].section != section)
+			continue;
+		site = krtld_add(krtld, module, &module->private->found.sites, sizeof *site);
+		if (!site)
 			return false;
+		*site = (struct hot_site){(uint32_t)offset, own->stubs[i].hotinline, HOT_STUB, 0};
 	}
 	return true;
 }
@@ -165,13 +178,20 @@ bool krtld_noted(struct krtld *krtld, struct krtld_module *module, uint32_t sect
 	const struct krtld_section *s = &module->sections[section];
 	struct krtld_private *own = module->private;
 	struct krtld_found *found = &own->found;
-	struct hot_text text = {s->address, s->bytes, NULL, (uint32_t)s->size, 0};
+	struct hot_text *text;
+	uint32_t nsites;
 
 	if (own->is_unix && own->holds_stubs[section] && !add_stubs(krtld, module, section))
 		return false;
-	text.nsites = found->sites.n - found->shared_out;
+	nsites = found->sites.n - found->shared_out;
+	if (!nsites)
+		return true;
+	text = krtld_add(krtld, module, &found->texts, sizeof *text);
+	if (!text)
+		return false;
+	*text = (struct hot_text){s->address, s->bytes, NULL, (uint32_t)s->size, nsites};
 	found->shared_out = found->sites.n;
-	return !text.nsites || krtld_add(krtld, module, &found->texts, &text, sizeof text);
+	return true;
 }
 
 static bool note_other_stubs(struct krtld *krtld, struct krtld_module *module)
@@ -265,14 +285,16 @@ static uint32_t site_before(const struct hot_text *text, uint64_t offset)
  * Whether a relocation writes into a site, other than the one that made it. The bodies of stubs are
  * made of relocated code and checked by the engine.
  */
-static bool is_intruder(const struct look *look, const struct hot_text *text)
+static bool is_intruder(const struct look *look, const struct krtld_relocs *relocs, uint64_t i,
+			const struct hot_text *text)
 {
 	const struct hot_site *site =
 	    &text->sites[site_before(text, look->rela.r_offset + look->row->width)];
 	struct krtld_reference reference;
 	struct hot_site own;
 
-	return site->form != HOT_STUB && intrudes(look, site) &&
+	return site->form != HOT_STUB &&
+	       intrudes(relocs, i, site, hot_site_size(look->krtld->machine->table, site)) &&
 	       (examine(look, &own, &reference) != FOUND_SITE || own.offset != site->offset);
 }
 
@@ -300,7 +322,7 @@ static bool check_text(const struct krtld *krtld, const struct krtld_module *mod
 
 	for (uint64_t i = 0; i < relocs->count; i++) {
 		look = look_at(krtld, module, relocs, i);
-		if (is_intruder(&look, text))
+		if (is_intruder(&look, relocs, i, text))
 			return overlaps(&look);
 	}
 	for (uint32_t i = 0; i < text->nsites; i++) {

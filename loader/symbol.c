@@ -4,16 +4,6 @@
  */
 #include "loader/load.h"
 
-struct elf64_sym krtld_symbol(const struct krtld_module *module, uint32_t index)
-{
-	struct elf64_sym symbol = {0, 0, 0, 0, 0, 0};
-
-	if (index) /* the first is all zeros, whatever the file says (gABI, STN_UNDEF) */
-		memcpy(&symbol, module->private->symbols + (size_t)index * sizeof symbol,
-		       sizeof symbol);
-	return symbol;
-}
-
 uint32_t krtld_symbol_section(const struct krtld_module *module, const struct elf64_sym *symbol,
 			      uint32_t index)
 {
@@ -29,13 +19,6 @@ uint32_t krtld_symbol_section(const struct krtld_module *module, const struct el
 	if (section == SHN_COMMON || section == krtld_arch_common)
 		return KRTLD_IN_COMMON;
 	return section;
-}
-
-const char *krtld_symbol_name(const struct krtld_module *module, const struct elf64_sym *symbol)
-{
-	const struct krtld_private *own = module->private;
-
-	return symbol->st_name ? own->strings + symbol->st_name : own->nameless;
 }
 
 const char *krtld_symbol_title(const struct krtld_module *module, uint32_t index)

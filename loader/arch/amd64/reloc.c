@@ -24,6 +24,7 @@ const uint8_t krtld_arch_trap = 0xcc;      /* int3 */
 #define ROW(type, bytes, how, ...)                                                                 \
 	{                                                                                          \
 		.name = "R_X86_64_" #type, .width = bytes, .formula = how,                         \
+		.usual = (how) >= KRTLD_S_A && (bytes) >= 4 ? (bytes) : 0,                         \
 		.minus_p = (how) == KRTLD_S_A_P ? UINT64_MAX : 0, __VA_ARGS__                      \
 	}
 #define REFUSED(type, why)                                                                         \
