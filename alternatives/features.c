@@ -189,7 +189,7 @@ size_t hot_machine_size(const struct hot_table *table)
 {
 	return sizeof(struct hot_machine) +
 	       sizeof(uint64_t) * ((size_t)table->nhotinlines + table->nsymbols) +
-	       table->nhotinlines;
+	       table->nhotinlines * (2 * sizeof(struct hot_ready) + 1);
 }
 
 struct hot_machine *hot_machine_init(void *memory, const struct hot_table *table)
@@ -199,20 +199,14 @@ struct hot_machine *hot_machine_init(void *memory, const struct hot_table *table
 	*machine = (struct hot_machine){.table = table};
 	machine->stubs = (uint64_t *)(machine + 1);
 	machine->symbols = machine->stubs + table->nhotinlines;
-	machine->chosen = (uint8_t *)(machine->symbols + table->nsymbols);
+	machine->ready = (struct hot_ready *)(machine->symbols + table->nsymbols);
+	machine->chosen = (uint8_t *)(machine->ready + 2 * (size_t)table->nhotinlines);
 	for (unsigned i = 0; i < table->nhotinlines; i++) {
 		machine->stubs[i] = 0;
 		machine->chosen[i] = 0;
+		machine->ready[2 * i] = machine->ready[2 * i + 1] = (struct hot_ready){0};
 	}
 	for (unsigned i = 0; i < table->nsymbols; i++)
 		machine->symbols[i] = 0;
 	return machine;
-}
-
-void hot_decide(struct hot_machine *machine, const struct hot_features *features)
-{
-	machine->features = *features;
-	for (unsigned i = 0; i < machine->table->nhotinlines; i++)
-		machine->chosen[i] = (uint8_t)hot_select(machine->table, features, i);
-	machine->decided = true;
 }

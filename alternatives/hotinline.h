@@ -181,12 +181,21 @@ bool hot_condition(const struct hot_table *table, const struct hot_features *fea
 unsigned hot_select(const struct hot_table *table, const struct hot_features *features,
 		    unsigned hotinline);
 
+/* What most sites become, of 5 bytes and behind no prefix: the same wherever they are, but for a
+ * branch to a symbol. hot_decide() makes them; patch.c's own. */
+struct hot_ready {
+	uint8_t bytes[5];
+	uint8_t kind;    /* 0: it depends on the site; 1: bytes; 2: a branch to symbol */
+	uint16_t symbol; /* index */
+};
+
 /* One decision per machine. Lives in memory that its owner provides. */
 struct hot_machine {
 	const struct hot_table *table;
-	uint64_t *stubs;   /* [nhotinlines] address of each stub; krtld fills them in */
-	uint64_t *symbols; /* [nsymbols] address of each symbol of a fix-up; likewise */
-	uint8_t *chosen;   /* [nhotinlines] index of the chosen alternative */
+	uint64_t *stubs;         /* [nhotinlines] address of each stub; krtld fills them in */
+	uint64_t *symbols;       /* [nsymbols] address of each symbol of a fix-up; likewise */
+	uint8_t *chosen;         /* [nhotinlines] index of the chosen alternative */
+	struct hot_ready *ready; /* [2 * nhotinlines] for the forms call and jmp */
 	struct hot_features features;
 	bool decided; /* features and chosen are final */
 };

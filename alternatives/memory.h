@@ -12,4 +12,10 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size);
 void *memset(void *to, int byte, size_t size);
 int memcmp(const void *a, const void *b, size_t size);
 
+/* Freestanding, a compiler takes the names for anybody's functions, and would call one to move a
+ * word. */
+#define memcpy(to, from, size) __builtin_memcpy(to, from, size)
+#define memset(to, byte, size) __builtin_memset(to, byte, size)
+#define memcmp(a, b, size)     __builtin_memcmp(a, b, size)
+
 #endif

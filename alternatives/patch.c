@@ -8,6 +8,7 @@
 /* A site's bytes in the making. */
 struct rendering {
 	const struct hot_machine *machine;
+	const struct hot_site *site;
 	const struct hot_alternative *alternative;
 	uint64_t address; /* of the site */
 	unsigned room;    /* bytes of the site */
@@ -15,10 +16,20 @@ struct rendering {
 	struct hot_error *error;
 };
 
-static bool refuse(struct hot_error *error, enum hot_reason reason)
+static bool refuse(const struct rendering *r, enum hot_reason reason, unsigned symbol)
 {
-	error->reason = reason;
+	*r->error = (struct hot_error){.reason = reason,
+				       .address = r->address,
+				       .hotinline = r->site->hotinline,
+				       .symbol = (uint16_t)symbol};
 	return false;
+}
+
+/* A refusal that is nobody's in particular, or none. */
+static bool say(struct hot_error *error, enum hot_reason reason)
+{
+	*error = (struct hot_error){.reason = reason, .hotinline = HOT_NONE, .symbol = HOT_NONE};
+	return reason == HOT_OK;
 }
 
 unsigned hot_site_size(const struct hot_table *table, const struct hot_site *site)
@@ -40,13 +51,11 @@ static bool fix_up(const struct rendering *r, unsigned at)
 		uint64_t symbol = r->machine->symbols[fixup->symbol];
 		unsigned field = at + fixup->offset;
 
-		r->error->symbol = fixup->symbol;
 		if (symbol == 0)
-			return refuse(r->error, HOT_E_SYMBOL);
+			return refuse(r, HOT_E_SYMBOL, fixup->symbol);
 		if (!hot_arch_fixup(r->bytes + field, r->address + field, symbol, fixup->addend))
-			return refuse(r->error, HOT_E_REACH);
+			return refuse(r, HOT_E_REACH, fixup->symbol);
 	}
-	r->error->symbol = HOT_NONE;
 	return true;
 }
 
@@ -69,24 +78,23 @@ static bool write_code(const struct rendering *r, unsigned at, bool returns)
 }
 
 /* The branch to the stub that the relocator left, and behind it the mark of a wide site. */
-static bool write_branch(const struct rendering *r, const struct hot_site *site)
+static bool write_branch(const struct rendering *r)
 {
-	uint64_t stub = r->machine->stubs[site->hotinline];
+	uint64_t stub = r->machine->stubs[r->site->hotinline];
 
 	if (r->room > HOT_ARCH_BRANCH)
 		hot_arch_mark(r->bytes + HOT_ARCH_BRANCH, r->room - HOT_ARCH_BRANCH);
-	if (!hot_arch_branch(r->bytes, r->address, stub, site->form == HOT_JMP))
-		return refuse(r->error, HOT_E_REACH);
-	return true;
+	return hot_arch_branch(r->bytes, r->address, stub, r->site->form == HOT_JMP) ||
+	       refuse(r, HOT_E_REACH, HOT_NONE);
 }
 
 /* Where in the site the chosen code goes; -1: it does not fit. */
-static int fit(const struct rendering *r, const struct hot_site *site)
+static int fit(const struct rendering *r)
 {
 	const struct hot_alternative *a = r->alternative;
-	bool returns = site->form != HOT_CALL && !a->tail;
+	bool returns = r->site->form != HOT_CALL && !a->tail;
 	unsigned size = a->size + (returns ? HOT_ARCH_RETURN : 0u);
-	unsigned prefix = (site->flags & HOT_PREFIXED) >> HOT_PREFIX_SHIFT;
+	unsigned prefix = (r->site->flags & HOT_PREFIXED) >> HOT_PREFIX_SHIFT;
 
 	if (size > r->room)
 		return -1;
@@ -95,44 +103,121 @@ static int fit(const struct rendering *r, const struct hot_site *site)
 	return r->room - size >= HOT_ARCH_ABSORBER ? (int)(r->room - size) : -1;
 }
 
+enum { DEPENDS, READY_BYTES, READY_BRANCH }; /* struct hot_ready's kind */
+
+/* Of nearly every site: what the machine has ready, or the branch to the stub. 0: look closer. */
+static unsigned ready_bytes(const struct hot_machine *machine, const struct hot_text *text,
+			    const struct hot_site *site, enum hot_state state, uint8_t *bytes)
+{
+	const struct hot_ready *ready = &machine->ready[2 * site->hotinline + site->form];
+	uint64_t address = text->address + site->offset;
+	uint64_t to = machine->stubs[site->hotinline];
+
+	if (state == HOT_NOW && ready->kind == READY_BYTES) {
+		memcpy(bytes, ready->bytes, sizeof ready->bytes);
+		return HOT_ARCH_BRANCH;
+	}
+	if (state == HOT_NOW)
+		to = ready->kind == READY_BRANCH ? machine->symbols[ready->symbol] : 0;
+	return to && hot_arch_branch(bytes, address, to, site->form == HOT_JMP) ? HOT_ARCH_BRANCH
+										: 0;
+}
+
+static unsigned render(const struct rendering *r, const struct hot_text *text, enum hot_state state)
+{
+	int at;
+
+	if (r->room > text->size || r->site->offset > text->size - r->room)
+		return refuse(r, HOT_E_BOUNDS, HOT_NONE);
+	at = fit(r);
+	if (at < 0 || (state == HOT_BEFORE && r->site->form != HOT_STUB))
+		return write_branch(r) ? r->room : 0;
+	return write_code(r, (unsigned)at, r->site->form != HOT_CALL) ? r->room : 0;
+}
+
 unsigned hot_site_bytes(const struct hot_machine *machine, const struct hot_text *text,
 			const struct hot_site *site, enum hot_state state, uint8_t *bytes,
 			struct hot_error *error)
 {
 	const struct hot_table *table = machine->table;
+	struct rendering r = {machine, site, NULL, text->address + site->offset, 0, bytes, error};
 	const struct hotinline *h;
-	struct rendering r = {.machine = machine, .bytes = bytes, .error = error};
-	int at;
+	unsigned size;
 
-	*error = (struct hot_error){.address = text->address + site->offset,
-				    .hotinline = site->hotinline,
-				    .symbol = HOT_NONE};
 	if (site->hotinline >= table->nhotinlines || site->form > HOT_STUB)
-		return refuse(error, HOT_E_SITE);
+		return refuse(&r, HOT_E_SITE, HOT_NONE);
 	if (state == HOT_NOW && !machine->decided)
-		return refuse(error, HOT_E_UNDECIDED);
+		return refuse(&r, HOT_E_UNDECIDED, HOT_NONE);
+	if (site->form != HOT_STUB && !site->flags && text->size >= HOT_ARCH_BRANCH &&
+	    site->offset <= text->size - HOT_ARCH_BRANCH) {
+		size = ready_bytes(machine, text, site, state, bytes);
+		if (size)
+			return size;
+	}
 	h = &table->hotinlines[site->hotinline];
 	r.alternative = &table->alternatives[h->alternatives];
 	r.alternative += state == HOT_NOW ? machine->chosen[site->hotinline] : h->nalternatives - 1;
-	r.address = error->address;
 	r.room = hot_site_size(table, site);
-	if (r.room > text->size || site->offset > text->size - r.room)
-		return refuse(error, HOT_E_BOUNDS);
-	at = fit(&r, site);
-	if (at < 0 || (state == HOT_BEFORE && site->form != HOT_STUB))
-		return write_branch(&r, site) ? r.room : 0;
-	return write_code(&r, (unsigned)at, site->form != HOT_CALL) ? r.room : 0;
+	return render(&r, text, state);
 }
 
-static bool same_bytes(const uint8_t *expected, const uint8_t *found, unsigned size,
-		       enum hot_reason reason, struct hot_error *error)
+/* The machine's choice for one form, if it is the same at every site of 5 bytes. */
+static void make_ready(struct hot_machine *machine, uint16_t hotinline, enum hot_form form)
 {
-	if (memcmp(expected, found, size) == 0)
-		return true;
-	error->size = (uint8_t)size;
-	memcpy(error->expected, expected, size);
-	memcpy(error->found, found, size);
-	return refuse(error, reason);
+	struct hot_ready *ready = &machine->ready[2 * hotinline + form];
+	const struct hot_table *table = machine->table;
+	const struct hot_alternative *chosen =
+	    &table->alternatives[table->hotinlines[hotinline].alternatives +
+				 machine->chosen[hotinline]];
+	struct hot_site site = {0, hotinline, (uint8_t)form, 0};
+	uint8_t bytes[HOT_SITE_MAX + 1];
+	struct rendering r = {machine, &site, chosen, 0, HOT_ARCH_BRANCH, bytes, NULL};
+
+	*ready = (struct hot_ready){.kind = DEPENDS};
+	if (chosen->tail && chosen->size == HOT_ARCH_BRANCH) {
+		ready->kind = READY_BRANCH;
+		ready->symbol = table->fixups[chosen->fixups].symbol;
+	} else if (!chosen->nfixups && fit(&r) == 0) {
+		ready->kind = READY_BYTES;
+		(void)write_code(&r, 0, form != HOT_CALL);
+		memcpy(ready->bytes, bytes, sizeof ready->bytes);
+	}
+}
+
+void hot_decide(struct hot_machine *machine, const struct hot_features *features)
+{
+	machine->features = *features;
+	for (unsigned i = 0; i < machine->table->nhotinlines; i++) {
+		machine->chosen[i] = (uint8_t)hot_select(machine->table, features, i);
+		make_ready(machine, (uint16_t)i, HOT_CALL);
+		make_ready(machine, (uint16_t)i, HOT_JMP);
+	}
+	machine->decided = true;
+}
+
+/* Most sites have the size of a branch, which a compiler can compare and copy in two moves. */
+static bool same(const uint8_t *a, const uint8_t *b, unsigned size)
+{
+	return size == HOT_ARCH_BRANCH ? memcmp(a, b, HOT_ARCH_BRANCH) == 0
+				       : memcmp(a, b, size) == 0;
+}
+
+static void copy(uint8_t *to, const uint8_t *from, unsigned size)
+{
+	if (size == HOT_ARCH_BRANCH)
+		memcpy(to, from, HOT_ARCH_BRANCH);
+	else
+		memcpy(to, from, size);
+}
+
+static bool refuse_bytes(const struct rendering *r, enum hot_reason reason, const uint8_t *found,
+			 unsigned size)
+{
+	(void)refuse(r, reason, HOT_NONE);
+	r->error->size = (uint8_t)size;
+	memcpy(r->error->expected, r->bytes, size);
+	memcpy(r->error->found, found, size);
+	return false;
 }
 
 /* Whether one site is in bounds, clear of the one before it, and can be what it is to become.
@@ -140,17 +225,20 @@ static bool same_bytes(const uint8_t *expected, const uint8_t *found, unsigned s
 static bool plan_site(const struct hot_machine *machine, const struct hot_text *text,
 		      const struct hot_site *site, uint64_t *end, struct hot_error *error)
 {
-	uint8_t before[HOT_SITE_MAX + 1], now[HOT_SITE_MAX + 1];
-	unsigned size = hot_site_bytes(machine, text, site, HOT_BEFORE, before, error);
+	uint8_t bytes[HOT_SITE_MAX + 1];
+	const uint8_t *found = text->bytes + site->offset;
+	unsigned size = hot_site_bytes(machine, text, site, HOT_BEFORE, bytes, error);
+	struct rendering r = {
+	    .site = site, .address = text->address + site->offset, .bytes = bytes, .error = error};
 
 	if (size == 0)
 		return false;
 	if (site->offset < *end)
-		return refuse(error, HOT_E_OVERLAP);
+		return refuse(&r, HOT_E_OVERLAP, HOT_NONE);
 	*end = (uint64_t)site->offset + size;
-	if (!same_bytes(before, text->bytes + site->offset, size, HOT_E_OLD_BYTES, error))
-		return false;
-	return hot_site_bytes(machine, text, site, HOT_NOW, now, error) != 0;
+	if (!same(bytes, found, size))
+		return refuse_bytes(&r, HOT_E_OLD_BYTES, found, size);
+	return hot_site_bytes(machine, text, site, HOT_NOW, bytes, error) != 0;
 }
 
 static bool plan(const struct hot_machine *machine, const struct hot_text *texts, unsigned ntexts,
@@ -180,37 +268,42 @@ static void commit(const struct hot_machine *machine, const struct hot_text *tex
 			unsigned size =
 			    hot_site_bytes(machine, &texts[t], site, state, bytes, &error);
 
-			memcpy(texts[t].bytes + site->offset, bytes, size);
+			copy(texts[t].bytes + site->offset, bytes, size);
 		}
 	}
+}
+
+static bool verify_site(const struct hot_machine *machine, const struct hot_text *text,
+			const struct hot_site *site, enum hot_state state, struct hot_error *error)
+{
+	uint8_t bytes[HOT_SITE_MAX + 1];
+	const uint8_t *found = text->bytes + site->offset;
+	unsigned size = hot_site_bytes(machine, text, site, state, bytes, error);
+	struct rendering r = {
+	    .site = site, .address = text->address + site->offset, .bytes = bytes, .error = error};
+
+	if (size == 0)
+		return false;
+	return same(bytes, found, size) || refuse_bytes(&r, HOT_E_VERIFY, found, size);
 }
 
 bool hot_verify(const struct hot_machine *machine, const struct hot_text *texts, unsigned ntexts,
 		enum hot_state state, struct hot_error *error)
 {
-	uint8_t bytes[HOT_SITE_MAX + 1];
-
 	for (unsigned t = 0; t < ntexts; t++) {
 		for (unsigned i = 0; i < texts[t].nsites; i++) {
-			const struct hot_site *site = &texts[t].sites[i];
-			unsigned size =
-			    hot_site_bytes(machine, &texts[t], site, state, bytes, error);
-
-			if (size == 0 || !same_bytes(bytes, texts[t].bytes + site->offset, size,
-						     HOT_E_VERIFY, error))
+			if (!verify_site(machine, &texts[t], &texts[t].sites[i], state, error))
 				return false;
 		}
 	}
-	error->reason = HOT_OK;
-	return true;
+	return say(error, HOT_OK);
 }
 
 bool do_hotinlines(const struct hot_machine *machine, const struct hot_text *texts, unsigned ntexts,
 		   struct hot_error *error)
 {
-	*error = (struct hot_error){.hotinline = HOT_NONE, .symbol = HOT_NONE};
 	if (!machine->decided)
-		return refuse(error, HOT_E_UNDECIDED);
+		return say(error, HOT_E_UNDECIDED);
 	if (!plan(machine, texts, ntexts, error))
 		return false;
 	commit(machine, texts, ntexts, HOT_NOW);
