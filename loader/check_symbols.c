@@ -355,8 +355,10 @@ bool krtld_check_relocs(struct krtld *krtld, struct krtld_module *module)
 	const struct krtld_relocs *relocs;
 
 	own->values = krtld_meta(krtld, module, own->nsymbols, sizeof *own->values);
+	if (!own->values)
+		return false;
 	own->relocs = krtld_meta(krtld, module, module->nsections, sizeof *own->relocs);
-	if (!own->values || !own->relocs)
+	if (!own->relocs)
 		return false;
 	for (uint32_t i = 1; i < module->nsections; i++) {
 		uint32_t type = own->shdrs[i].sh_type;

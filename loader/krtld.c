@@ -18,10 +18,10 @@
  *	           protected in its own way. The contents are copied into them.
  *	resolve    One value for each symbol. This is where names are compared, and the only place:
  *	           a symbol that is a stub is given its hotinline's index here.
- *	relocate   One loop over all relocations: value, range, store. In passing it marks those
- *	           that refer to stubs.
- *	collect    Which of the marked ones are proven to be sites (a direct call or jmp)? The
- *	           others are kept in a list of their own, with the reason.
+ *	relocate   One loop over all relocations: value, range, store. In passing, those that
+ *	           refer to stubs are examined: is it proven to be a site (a direct call or jmp)?
+ *	           If not, it is kept in a list of its own, with the reason.
+ *	collect    The sites of the module become one sorted array.
  *	patch      do_hotinlines(), while the text is still writable and nobody runs it.
  *	protect    Text becomes executable and stops being writable.
  *	publish    Others may find it, and the modules that it uses are in use.

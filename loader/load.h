@@ -101,21 +101,19 @@ struct krtld_private {
 	uint64_t slots;              /* address of its first slot */
 	uint64_t got_offset;         /* of that slot in the read-only data */
 	uint32_t nslots;
-	uint32_t nundefined;      /* symbols that nobody defines, used or not */
-	bool has_common;          /* some symbol is COMMON */
-	bool got_wanted;          /* the GOT needs an address, slots or not */
-	bool linked;              /* in krtld's list, and counted as a user of what it needs */
-	bool started;             /* its _init has run, or it has none: its _fini may */
-	bool is_unix;             /* it defines the stubs */
-	struct krtld_stub *stubs; /* if so: [nhotinlines], sorted by address */
-	uint8_t *holds_stubs;     /* if so: [nsections], whether there is a stub in it */
-	uint64_t *machine_before; /* if so: the machine's stubs and symbols before it came */
-	bool refers;              /* to a stub, somehow: there may be sites */
-	bool ordered;             /* in each section the fields of relocations are in order, and
+	uint32_t nundefined;          /* symbols that nobody defines, used or not */
+	bool has_common;              /* some symbol is COMMON */
+	bool got_wanted;              /* the GOT needs an address, slots or not */
+	bool linked;                  /* in krtld's list, and counted as a user of what it needs */
+	bool started;                 /* its _init has run, or it has none: its _fini may */
+	bool is_unix;                 /* it defines the stubs */
+	struct krtld_stub *stubs;     /* if so: [nhotinlines], sorted by address */
+	uint8_t *holds_stubs;         /* if so: [nsections], whether there is a stub in it */
+	uint64_t *machine_before;     /* if so: the machine's stubs and symbols before it came */
+	bool refers;                  /* to a stub, somehow: there may be sites */
+	bool ordered;                 /* in each section the fields of relocations are in order, and
 				     none overlaps another */
-	struct krtld_found found; /* until they are collected */
-				     none overlaps another */
-	struct krtld_found found; /* until they are collected */
+	struct krtld_found found;     /* until they are collected */
 	struct krtld_export *exports; /* [nexports] */
 	uint32_t *buckets;            /* [nbuckets] number of an export, from 1 */
 	uint32_t nexports;

@@ -224,18 +224,28 @@ static uint64_t reference_address(const void *element)
 static bool settle(struct krtld *krtld, struct krtld_module *module)
 {
 	const struct krtld_found *found = &module->private->found;
-	struct hot_site *sites;
 
 	module->texts = krtld_settle(krtld, module, &found->texts, sizeof *module->texts);
+	if (!module->texts)
+		return false;
 	module->sites = krtld_settle(krtld, module, &found->sites, sizeof *module->sites);
+	if (!module->sites)
+		return false;
 	module->references =
 	    krtld_settle(krtld, module, &found->references, sizeof *module->references);
-	if (!module->texts || !module->sites || !module->references)
+	if (!module->references)
 		return false;
 	module->ntexts = found->texts.n;
 	module->nsites = found->sites.n;
 	module->nreferences = found->references.n;
-	sites = module->sites;
+	return true;
+}
+
+/* Gives each text its part of the sites, which are in the order in which texts were found. */
+static void share_out(struct krtld_module *module)
+{
+	struct hot_site *sites = module->sites;
+
 	for (uint32_t i = 0; i < module->ntexts; i++) {
 		module->texts[i].sites = sites;
 		krtld_sort(sites, module->texts[i].nsites, sizeof *sites, site_offset);
@@ -244,7 +254,6 @@ static bool settle(struct krtld *krtld, struct krtld_module *module)
 	krtld_sort(module->texts, module->ntexts, sizeof *module->texts, text_address);
 	krtld_sort(module->references, module->nreferences, sizeof *module->references,
 		   reference_address);
-	return true;
 }
 
 /* The text that a section is; NULL: it has no sites. */
@@ -365,5 +374,6 @@ bool krtld_collect(struct krtld *krtld, struct krtld_module *module)
 	if (!note_other_stubs(krtld, module) || !settle(krtld, module))
 		return false;
 	krtld_drop_found(krtld, module);
+	share_out(module);
 	return module->private->ordered || check_intruders(krtld, module);
 }

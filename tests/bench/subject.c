@@ -198,19 +198,19 @@ static void add_word(struct subject *subject, const struct piece *piece, uint64_
 /* The relocations of each piece, and as words what krtld has made of them. */
 static void make_words(struct subject *subject, const struct krtld_module *module)
 {
-	struct krtld_relocs relocs;
+	const struct krtld_relocs *relocs;
 
-	for (uint32_t i = 0; krtld_next_relocs(module, &i, &relocs);) {
+	for (uint32_t i = 0; (relocs = krtld_next_relocs(module, &i));) {
 		struct piece *piece = subject->pieces;
 
-		while (piece->relocs.target != relocs.target)
+		while (piece->relocs.target != i)
 			piece++;
-		piece->relocs = relocs;
-		for (uint64_t j = 0; j < relocs.count; j++) {
-			struct elf64_rela rela = krtld_rela(&relocs, j);
+		piece->relocs = *relocs;
+		for (uint64_t j = 0; j < relocs->count; j++) {
+			struct elf64_rela rela = krtld_rela(relocs, j);
 
 			add_word(subject, piece, rela.r_offset,
-				 module->sections[relocs.target].bytes + rela.r_offset,
+				 module->sections[i].bytes + rela.r_offset,
 				 krtld_arch_rows[ELF64_R_TYPE(rela.r_info)].width);
 		}
 	}
@@ -240,7 +240,8 @@ static void compare(const struct subject *subject, const struct krtld_module *mo
 
 static void prepare(struct subject *subject, const struct krtld_module *module)
 {
-	subject->nrelocs = module->private->nrelocs;
+	for (uint32_t i = 1; i < module->nsections; i++)
+		subject->nrelocs += module->private->relocs[i].count;
 	subject->nsites = module->nsites;
 	make_pieces(subject, module);
 	move_pieces(subject);

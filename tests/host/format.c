@@ -358,6 +358,29 @@ Test(format, a_second_symbol_table_is_refused)
 	world_load(world, "it", &image);
 }
 
+/* GNU ld ignores the second, and what it says about the section. Twin: for a section of its own. */
+Test(format, a_second_table_of_relocations_for_one_section_is_refused)
+{
+	for (int shared = 0; shared < 2; shared++) {
+		struct world *world = world_new("");
+		struct object *object = object_new();
+		unsigned text = object_text(object, ".text", "e8 00 00 00 00 e8 00 00 00 00");
+		unsigned other = object_text(object, ".text.other", "e8 00 00 00 00");
+		unsigned symbol = object_symbol(object, "f", STB_LOCAL, STT_FUNC, text, 0, 5);
+		struct image image;
+
+		object_rela(object, text, 1, R_X86_64_PLT32, symbol, -4);
+		object_rela(object, other, 1, R_X86_64_PLT32, symbol, -4);
+		image = object_image(object);
+		if (shared)
+			image_section(&image, ".rela.text.other")->sh_info = text;
+		if (shared)
+			world_refuse(world, "it", &image, KRTLD_E_FORMAT);
+		else
+			world_load(world, "it", &image);
+	}
+}
+
 Test(format, an_object_for_link_time_optimisation_is_refused)
 {
 	struct world *world = world_new("");
