@@ -90,6 +90,8 @@ static bool relocate_section(const struct krtld *krtld, struct krtld_module *mod
 	uint8_t *bytes = module->sections[relocs->target].bytes;
 	uint64_t address = module->sections[relocs->target].address;
 
+	if (!bytes) /* an empty section: only relocations without a field can be in it */
+		return true;
 	for (uint64_t i = 0; i < relocs->count; i++) {
 		struct elf64_rela rela = krtld_rela(relocs, i);
 		const struct krtld_row *row = &krtld_arch_rows[ELF64_R_TYPE(rela.r_info)];
