@@ -110,6 +110,7 @@ int ksnprintf(char *line, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void msgbuf_print(void);
 void msgbuf_pause(bool pause);
+void console_mute(bool mute);
 
 /* common/string.c: what the compiler wants, and what the prompt does */
 void *memcpy(void *restrict to, const void *restrict from, size_t n);
