@@ -280,10 +280,11 @@ lint: all tests-built
 	$(call say,CHECK,mypy)
 	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter dsl/% tests/dsl/%,$(PY_FILES))
 	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter kernel/% tests/qemu/% \
-		tests/fuzz/syscalls.py,$(PY_FILES))
+		tests/fuzz/syscalls.py tests/bench/boot.py,$(PY_FILES))
 	$(Q)$(PYTHON) -m mypy --no-error-summary tests/run.py $(filter tests/host/%,$(PY_FILES)) \
 		$(filter-out %/syscalls.py,$(filter tests/fuzz/%,$(PY_FILES)))
-	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter tests/bench/%,$(PY_FILES))
+	$(Q)$(PYTHON) -m mypy --no-error-summary \
+		$(filter-out %/boot.py,$(filter tests/bench/%,$(PY_FILES)))
 	$(Q)if command -v ruff >/dev/null; then ruff check $(PY_FILES); fi
 	@echo "lint: clean"
 
