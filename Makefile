@@ -229,12 +229,12 @@ smap: all
 
 # ---- tests ----
 
-##test          every test: host (Criterion), dsl, bench and qemu (pytest); ends in one count
+##test          every test: host (Criterion), dsl, bench, fuzz and qemu (pytest); ends in one count
 ##test-host     the engine and krtld, on the host, with sanitizers
 ##test-dsl      hotc
 ##test-qemu     the kernel on a matrix of machines
 test: all tests-built
-	@$(PYTHON) tests/run.py host dsl bench qemu
+	@$(PYTHON) tests/run.py host dsl bench fuzz qemu
 test-host: build/tests/host-tests build/bin/krtld
 	@$(PYTHON) tests/run.py host
 test-dsl:
@@ -271,17 +271,20 @@ lint: all tests-built
 	$(call say,WARN,clang)
 	$(Q)for f in $(filter %.c,$(LIBRARY) $(UNIX) $(BOOT) $(MODULES) $(USER)) $(HOT_OUT)/hottable.c; do \
 		$(CLANG) $(KERNEL_CFLAGS) -fsyntax-only $$f || exit 1; done
-	$(Q)for f in $(TOOL) $(HOST_TESTS) $(wildcard tests/bench/*.c); do \
-		$(CLANG) $(HOST_CFLAGS) -fsyntax-only $$f || exit 1; done
+	$(Q)for f in $(TOOL) $(HOST_TESTS) $(wildcard tests/bench/*.c tests/fuzz/*.c); do \
+		$(CLANG) -Itests/fuzz $(HOST_CFLAGS) -fsyntax-only $$f || exit 1; done
 	$(call say,CHECK,cppcheck)
 	$(Q)cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -I. -I$(HOT_OUT) \
 		--enable=warning,performance,portability $(LIBRARY) $(TOOL) \
 		$(filter %.c,$(UNIX) $(BOOT) $(MODULES) $(USER))
 	$(call say,CHECK,mypy)
 	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter dsl/% tests/dsl/%,$(PY_FILES))
-	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter kernel/% tests/qemu/%,$(PY_FILES))
-	$(Q)$(PYTHON) -m mypy --no-error-summary tests/run.py $(filter tests/host/%,$(PY_FILES))
-	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter tests/bench/%,$(PY_FILES))
+	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter kernel/% tests/qemu/% \
+		tests/fuzz/syscalls.py tests/bench/boot.py,$(PY_FILES))
+	$(Q)$(PYTHON) -m mypy --no-error-summary tests/run.py $(filter tests/host/%,$(PY_FILES)) \
+		$(filter-out %/syscalls.py,$(filter tests/fuzz/%,$(PY_FILES)))
+	$(Q)$(PYTHON) -m mypy --no-error-summary \
+		$(filter-out %/boot.py,$(filter tests/bench/%,$(PY_FILES)))
 	$(Q)if command -v ruff >/dev/null; then ruff check $(PY_FILES); fi
 	@echo "lint: clean"
 

@@ -12,8 +12,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size);
 void *memset(void *to, int byte, size_t size);
 int memcmp(const void *a, const void *b, size_t size);
 
-/* Freestanding, a compiler takes the names for anybody's functions, and would call one to move a
- * word. */
+/* -ffreestanding takes these names for anybody's functions, and a copy of 24 bytes for a call. */
 #define memcpy(to, from, size) __builtin_memcpy(to, from, size)
 #define memset(to, byte, size) __builtin_memset(to, byte, size)
 #define memcmp(a, b, size)     __builtin_memcmp(a, b, size)

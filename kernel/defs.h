@@ -110,6 +110,7 @@ int ksnprintf(char *line, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void msgbuf_print(void);
 void msgbuf_pause(bool pause);
+void console_mute(bool mute);
 
 /* common/string.c: what the compiler wants, and what the prompt does */
 void *memcpy(void *restrict to, const void *restrict from, size_t n);
@@ -140,6 +141,15 @@ void verdict_poweroff(void) __attribute__((noreturn));
 /* boot/boot.c, and panic.c for unix */
 void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
+/* What a boot cost, in units of the time stamp counter: the boot argument `timing` prints it. */
+struct boot_times {
+	uint64_t started; /* when the boot program began */
+	uint64_t krtld;   /* to load unix */
+	uint64_t patch;   /* do_hotinlines() on unix */
+	uint64_t wait;    /* for the timer, to learn its rate */
+};
+extern struct boot_times boot_times; /* main.c's; the boot program fills in the first two */
+
 /* What the boot program hands to main(). All pointers in it stay valid when the low addresses go;
  * but for krtld's ops and machine->table, which are the boot program's own. */
 struct bootinfo {
@@ -147,6 +157,7 @@ struct bootinfo {
 	struct kas kas;
 	struct krtld krtld;
 	struct archive archive;
+	struct boot_times times;
 	uint64_t root;     /* physical address of the page tables' root */
 	uint64_t rsdp;     /* physical address of the ACPI tables' root; 0: none */
 	char unix_name[8]; /* "unix": krtld keeps a pointer to it */

@@ -45,7 +45,9 @@ static void patch(struct krtld_module *module)
 	mdb_break_lift();
 	move_texts(module, alias - text->bytes);
 	on = interrupts_off();
+	boot_times.patch = rdtsc();
 	ok = do_hotinlines(krtld.machine, module->texts, module->ntexts, &error);
+	boot_times.patch = rdtsc() - boot_times.patch;
 	cpu_synchronise();
 	interrupts_restore(on);
 	move_texts(module, text->bytes - alias);

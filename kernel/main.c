@@ -2,7 +2,10 @@
  * unix, from its first function on. The boot program (boot/boot.c) has loaded it and calls
  * unix_main() with interrupts off.
  */
+#include "kernel/arch/amd64/amd64.h"
 #include "kernel/defs.h"
+
+struct boot_times boot_times;
 
 static void memory_init(const struct bootinfo *info)
 {
@@ -26,10 +29,22 @@ static void banner(unsigned nchecks)
 	kprintf("`help` lists the commands.\n");
 }
 
+/* QEMU's `-icount shift=0` makes instructions of them. */
+static void timing(void)
+{
+	uint64_t all = rdtsc() - boot_times.started;
+	char value[ARG_MAX];
+
+	if (boot_argument("timing", value, sizeof(value)))
+		kprintf("timing: boot %lu, of it krtld %lu, do_hotinlines %lu, wait %lu\n", all,
+			boot_times.krtld, boot_times.patch, boot_times.wait);
+}
+
 void unix_main(struct bootinfo *info)
 {
 	unsigned nchecks;
 
+	boot_times = info->times;
 	memory_init(info);       /* pages and page tables, as the boot program left them */
 	modules_init(info);      /* krtld, with unix as its first module */
 	thread_init(info->root); /* this is a thread, too */
@@ -46,5 +61,6 @@ void unix_main(struct bootinfo *info)
 	cpus_park(info);         /* the other CPUs, with the same control registers */
 	thread_start();          /* from here on others may have their turn */
 	banner(nchecks);         /* what this machine is, in a few lines */
+	timing();                /* and what it took to come here, if asked */
 	prompt();                /* look around; poweroff ends it */
 }

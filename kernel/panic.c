@@ -19,6 +19,7 @@ bool panicked(void)
 static void begin(void)
 {
 	interrupts_off();
+	console_mute(false);
 	depth++;
 	kprintf("\npanic[cpu0]/thread=%lx: ", (uint64_t)current);
 }

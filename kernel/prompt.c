@@ -152,6 +152,7 @@ static const char boot_arguments[] =
     "  FEATURE=1          decide that a feature declared `boot` holds (up=1: one CPU only)\n"
     "  nokaslr            put unix at a fixed address\n"
     "  nmi=count          count non-maskable interrupts: no panic\n"
+    "  timing             print what booting cost\n"
     "  timer=HZ           how often the timer interrupts\n";
 
 static const struct command *find_command(const char *name)

@@ -95,7 +95,8 @@ static __attribute__((noinline)) bool relocate_one(struct krtld *krtld, struct k
 		return false;
 	if (value + row->bias > row->limit)
 		return refuse(krtld, module, relocs, &rela, KRTLD_E_RANGE, row->range, value);
-	store(section->bytes + rela.r_offset, value, row->width);
+	if (row->width) /* without one the section may be empty, and have no bytes */
+		store(section->bytes + rela.r_offset, value, row->width);
 	return true;
 }
 

@@ -104,8 +104,10 @@ static uint64_t load_unix(void)
 		panic("no %s in the boot archive", info->unix_name);
 	loader->ops = &boot_ops;
 	loader->machine = hot_machine_init(allocate(hot_machine_size(&hot_table)), &hot_table);
+	info->times.krtld = rdtsc();
 	if (!krtld_load(loader, info->unix_name, file.bytes, file.size))
 		panic("krtld refused %s", info->unix_name);
+	info->times.krtld = rdtsc() - info->times.krtld;
 	if (!krtld_lookup(loader, "unix_main", &entry))
 		panic("%s has no unix_main", info->unix_name);
 	return entry;
@@ -114,7 +116,7 @@ static uint64_t load_unix(void)
 void boot_main(uint64_t start_info, uint32_t magic)
 {
 	static struct machine_info machine;
-	uint64_t entry, stack;
+	uint64_t entry, stack, started = rdtsc();
 
 	serial_init();
 	if (magic == MULTIBOOT2_MAGIC)
@@ -133,6 +135,7 @@ void boot_main(uint64_t start_info, uint32_t magic)
 	info->archive.bytes = physmap(machine.archive);
 	info->archive.size = machine.archive_size;
 	info->rsdp = machine.rsdp;
+	info->times.started = started;
 	info->root = (uint64_t)boot_root;
 
 	entry = load_unix();

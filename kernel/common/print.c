@@ -12,6 +12,7 @@
 static char msgbuf[MSGBUF_SIZE];
 static unsigned msgbuf_end; /* bytes ever put into it */
 static bool msgbuf_paused;
+static bool muted;
 
 /* Where characters go: into line while there is room, or to the console where there is none. */
 struct sink {
@@ -29,6 +30,8 @@ struct conversion {
 
 static void put_console(char c)
 {
+	if (muted)
+		return;
 	if (!msgbuf_paused)
 		msgbuf[msgbuf_end++ % MSGBUF_SIZE] = c;
 	serial_put(c);
@@ -38,6 +41,12 @@ static void put_console(char c)
 void msgbuf_pause(bool pause)
 {
 	msgbuf_paused = pause;
+}
+
+/* For who does a thing so often that nobody would read what is said of it. A panic speaks again. */
+void console_mute(bool mute)
+{
+	muted = mute;
 }
 
 /* The console's last output, oldest first, from the first whole line on. */

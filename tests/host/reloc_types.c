@@ -334,3 +334,18 @@ Test(reloc, relocations_without_addends_are_refused)
 	cr_expect_eq(world->nreports, 1);
 	world_expect_empty(world);
 }
+
+/* Of a section without bytes a region may have no memory: there is nothing to write, and nowhere. */
+Test(reloc, an_empty_section_may_have_relocations_without_a_field)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	unsigned empty =
+	    object_section(object, ".data", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, 1, "", 0);
+	unsigned it = object_global(object, "it", SHN_ABS, 0);
+
+	object_rela(object, empty, 0, R_X86_64_NONE, it, 0);
+	world_unload(world, world_load_object(world, "nothing", object));
+	object_rela(object, empty, 0, R_X86_64_8, it, 0);
+	world_refuse_object(world, "something", object, KRTLD_E_FORMAT);
+}

@@ -122,6 +122,7 @@ static void measure(uint64_t *tsc_hz, uint64_t *timer_hz)
 	passed = pit_wait();
 	tsc = timestamp() - tsc;
 	ticks = UINT32_MAX - apic_read(TIMER_NOW);
+	boot_times.wait = tsc;
 	*tsc_hz = passed ? tsc * PIT_HZ / passed : GUESS_HZ;
 	*timer_hz = passed ? (uint64_t)ticks * PIT_HZ / passed : GUESS_HZ / 16;
 }

@@ -1,0 +1,96 @@
+# The fuzz targets (README.md). Included by the Makefile. Objects and programs lie in build/fuzz:
+# with libFuzzer for `make fuzz`, without it and by gcc for `make test`, which replays.
+
+FUZZ_TARGETS := krtld patch
+FUZZ_SHARED := tests/fuzz/scene.c tests/fuzz/check.c $(addprefix tests/host/, \
+	world.c table.c bytes.c near.c object.c image.c sample.c)
+FUZZ_LIBRARY := $(LIBRARY)
+FUZZ_SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_CFLAGS := $(CFLAGS) -Itests/fuzz -O2 -fno-omit-frame-pointer
+
+# Only the code under test is instrumented for coverage, so that it alone guides the fuzzer. Its
+# comparisons are not traced: the mutator knows the values that matter, and tracing halves the speed.
+build/fuzz/objects/loader/%.o build/fuzz/objects/alternatives/%.o: FUZZ_GUIDE := \
+	-fsanitize-coverage=inline-8bit-counters,pc-table
+build/fuzz/objects/%.o: %.c | $(HOT_OUT)/hotinline.h
+	$(call say,CLANG,$< (fuzz))
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_SANITIZERS) $(FUZZ_GUIDE) -MMD -MP -c $< -o $@
+
+$(FUZZ_TARGETS:%=build/fuzz/bin/%): build/fuzz/bin/%: build/fuzz/objects/tests/fuzz/%.o \
+		build/fuzz/objects/tests/fuzz/mutate.o build/fuzz/objects/tests/fuzz/mutate_%.o \
+		$(call objects,build/fuzz/objects,$(FUZZ_SHARED) $(FUZZ_LIBRARY))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_SANITIZERS) -fsanitize=fuzzer $^ -o $@
+
+# ---- Replay ----
+
+build/fuzz/replay/%.o: %.c | $(HOT_OUT)/hotinline.h
+	$(call say,CC,$< (replay))
+	@mkdir -p $(@D)
+	$(Q)$(CC) -Itests/fuzz $(TEST_CFLAGS) -MMD -MP -c $< -o $@
+
+FUZZ_REPLAYED := $(call objects,build/fuzz/replay,$(FUZZ_SHARED)) \
+	$(call objects,build/tests,$(LIBRARY))
+FUZZ_REPLAYERS := $(FUZZ_TARGETS:%=build/fuzz/bin/%-replay) \
+	$(FUZZ_TARGETS:%=build/fuzz/bin/%-planted)
+build/fuzz/bin/%-replay: build/fuzz/replay/tests/fuzz/%.o build/fuzz/replay/tests/fuzz/replay.o \
+		$(FUZZ_REPLAYED)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TEST_CFLAGS) $^ -o $@
+build/fuzz/bin/%-planted: build/fuzz/replay/tests/fuzz/%.o build/fuzz/replay/tests/fuzz/replay.o \
+		build/fuzz/replay/tests/fuzz/planted.o $(FUZZ_REPLAYED)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TEST_CFLAGS) $^ -Wl,--wrap=krtld_check,--wrap=krtld_unplace \
+		-Wl,--wrap=do_hotinlines -o $@
+
+# ---- Seeds: small objects of real compilers, and made ones ----
+
+build/fuzz/bin/seeds: $(call objects,build/fuzz/replay,tests/fuzz/seeds.c $(filter tests/host/%, \
+		$(FUZZ_SHARED))) $(call objects,build/tests,$(LIBRARY))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TEST_CFLAGS) $^ -o $@
+
+build/fuzz/seeds/made: build/fuzz/bin/seeds tests/fuzz/seeds.py $(TEST_OBJECTS)
+	$(call say,SEEDS,$(@D))
+	$(Q)rm -rf $(@D) && mkdir -p $(@D)/krtld $(@D)/patch
+	$(Q)for o in $(TEST_OBJECTS); do \
+		$(OBJCOPY) --strip-debug $$o $(@D)/krtld/$${o##*/} || exit 1; done
+	$(Q)ASAN_OPTIONS=detect_leaks=0 build/fuzz/bin/seeds $(@D)/krtld
+	$(Q)$(PYTHON) tests/fuzz/seeds.py $(@D)/patch $(@D)/krtld/*.o
+	@touch $@
+
+# ---- Goals ----
+
+FUZZ_COVER := $(FUZZ_TARGETS:%=build/fuzz/bin/%-cover)
+##test-fuzz     the corpora and every crash, replayed; planted bugs must be found by them
+.PHONY: test-fuzz
+tests-built test-fuzz: $(FUZZ_REPLAYERS) build/fuzz/seeds/made
+test-fuzz:
+	@$(PYTHON) tests/run.py fuzz
+
+##fuzz          random objects against krtld and the engine; TIME= seconds for each target, JOBS=
+.PHONY: fuzz fuzz-cover fuzz-merge
+fuzz: $(FUZZ_TARGETS:%=build/fuzz/bin/%) $(FUZZ_REPLAYERS) build/fuzz/seeds/made
+	@$(PYTHON) tests/fuzz/fuzz.py --seconds '$(or $(TIME),60)' --jobs '$(or $(JOBS),1)' \
+		$(FUZZ_TARGETS)
+
+##fuzz-cover    lines of loader/ and alternatives/ that the inputs found so far reach
+fuzz-cover: $(FUZZ_COVER)
+	@$(PYTHON) tests/fuzz/corpus.py cover $(FUZZ_TARGETS)
+build/fuzz/cover/%.o: %.c | $(HOT_OUT)/hotinline.h
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fprofile-instr-generate -fcoverage-mapping -MMD -MP -c $< -o $@
+$(FUZZ_COVER): build/fuzz/bin/%-cover: $(call objects,build/fuzz/cover,$(FUZZ_SHARED) $(LIBRARY) \
+		tests/fuzz/replay.c) build/fuzz/cover/tests/fuzz/%.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -fprofile-instr-generate $^ -o $@
+
+##fuzz-merge    put the fewest inputs that reach all that is reached into tests/fuzz/corpus
+fuzz-merge: $(FUZZ_TARGETS:%=build/fuzz/bin/%) build/fuzz/seeds/made
+	@$(PYTHON) tests/fuzz/corpus.py merge $(FUZZ_TARGETS)
