@@ -229,12 +229,12 @@ smap: all
 
 # ---- tests ----
 
-##test          every test: host (Criterion), dsl, bench, fuzz and qemu (pytest); ends in one count
+##test          every test: host (Criterion), dsl, real, bench, fuzz, qemu; ends in one count
 ##test-host     the engine and krtld, on the host, with sanitizers
 ##test-dsl      hotc
 ##test-qemu     the kernel on a matrix of machines
 test: all tests-built
-	@$(PYTHON) tests/run.py host dsl bench fuzz qemu
+	@$(PYTHON) tests/run.py host dsl real bench fuzz qemu
 test-host: build/tests/host-tests build/bin/krtld
 	@$(PYTHON) tests/run.py host
 test-dsl:
@@ -285,6 +285,7 @@ lint: all tests-built
 		$(filter-out %/syscalls.py,$(filter tests/fuzz/%,$(PY_FILES)))
 	$(Q)$(PYTHON) -m mypy --no-error-summary \
 		$(filter-out %/boot.py,$(filter tests/bench/%,$(PY_FILES)))
+	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter tests/real/%,$(PY_FILES))
 	$(Q)if command -v ruff >/dev/null; then ruff check $(PY_FILES); fi
 	@echo "lint: clean"
 
