@@ -16,7 +16,7 @@ PACKAGES := gcc libc6-dev make binutils clang llvm libclang-rt-14-dev nasm cpio 
 	zlib1g-dev liblua5.4-dev libsqlite3-dev
 
 # What one goal needs besides: `make setup GOAL` installs it too.
-PACKAGES_corpus :=
+PACKAGES_corpus := g++ libstdc++-12-dev
 PACKAGES_coverage := lcov
 PACKAGES_bench := lld mold llvm-14-tools python3-matplotlib
 PACKAGES += $(foreach g,$(MAKECMDGOALS),$(PACKAGES_$(g)))
@@ -234,7 +234,7 @@ smap: all
 ##test-dsl      hotc
 ##test-qemu     the kernel on a matrix of machines
 test: all tests-built
-	@$(PYTHON) tests/run.py host dsl real bench fuzz qemu
+	@$(PYTHON) tests/run.py host dsl oracle real bench fuzz qemu
 test-host: build/tests/host-tests build/bin/krtld
 	@$(PYTHON) tests/run.py host
 test-dsl:
@@ -286,6 +286,7 @@ lint: all tests-built
 	$(Q)$(PYTHON) -m mypy --no-error-summary \
 		$(filter-out %/boot.py,$(filter tests/bench/%,$(PY_FILES)))
 	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter tests/real/%,$(PY_FILES))
+	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter tests/oracle/%,$(PY_FILES))
 	$(Q)if command -v ruff >/dev/null; then ruff check $(PY_FILES); fi
 	@echo "lint: clean"
 

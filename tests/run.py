@@ -22,6 +22,7 @@ SUITES: dict[str, list[str]] = {
     "real": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/real"],
     "bench": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/bench"],
     "fuzz": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/fuzz"],
+    "oracle": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/oracle"],
     "qemu": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/qemu"],
 }
 

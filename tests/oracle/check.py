@@ -227,7 +227,7 @@ def _same_undefined(linked: Linked, loaded: Loaded) -> str:
     return f"ld does not name {', '.join(map(str, strange))}" if strange else ""
 
 
-# What krtld refuses and ld need not: the phrase of its message, and what must be true of the object.
+# What krtld refuses and ld need not: the phrase of its message, and what must then be true.
 LIMITS: list[tuple[str, str, Callable[[Object], bool]]] = [
     ("thread-local storage is not supported", "thread-local storage", lambda o: o.has_tls),
     ("(SHF_TLS) is not supported", "thread-local storage", lambda o: o.has_tls),

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The oracle over the world's objects: kernel modules and static libraries of Debian packages, and
-objects compiled on the spot. `make corpus` runs it; the report is build/corpus/report.txt and .json.
+objects compiled on the spot. `make corpus` runs it; the report is in build/corpus, report.txt and
+report.json.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ HIGH = 0x7F0000000000  # a base that no field of 32 bits reaches
 FAR = 0x140000000  # bytes to other symbols that no field of 32 bits reaches
 EVERY = {"modules": 10, "compiled": 1}  # of a part, which objects are misplaced as well
 EVERY_MEMBER = 5
-SOME = {way: WAYS[way] for way in ("O0", "O3", "Os", "noplt", "kernel", "large", "debug", "fat-lto")}
+SOME = {
+    way: WAYS[way] for way in ("O0", "O3", "Os", "noplt", "kernel", "large", "debug", "fat-lto")
+}
 FEW = {way: WAYS[way] for way in ("O0", "O2", "noplt", "large-pic", "debug-pic")}
 
 Pool = multiprocessing.pool.Pool

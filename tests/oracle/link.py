@@ -100,6 +100,12 @@ def _read(object_: Object, layout: Layout, output: Path, message: str) -> Linked
     return linked
 
 
+def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, errors="surrogateescape"
+    )
+
+
 def link(object_: Object, layout: Layout, folder: Path, program: str = "ld") -> Linked:
     """Runs ld in a folder of one's own."""
     (folder / "neutral.o").write_bytes(neutral_copy(object_))
@@ -107,10 +113,9 @@ def link(object_: Object, layout: Layout, folder: Path, program: str = "ld") -> 
     (folder / "script").write_text(script(layout.sections, layout.got, layout.common))
     output = folder / "linked"
     command = [program, *OPTIONS, "-T", "script", "-o", "linked", "neutral.o", "symbols.o"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="surrogateescape")
+    done = _run(command, folder)
     if done.returncode == 0 and output.exists():
         return _read(object_, layout, output, done.stderr)
     if "additional relocation overflows omitted" in done.stderr:  # --verbose omits none
-        command.insert(1, "--verbose")
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="surrogateescape")
+        done = _run([*command, "--verbose"], folder)
     return _refusals(object_, done.stderr)

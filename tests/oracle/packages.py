@@ -1,5 +1,5 @@
-"""Debian packages for the corpus: fetched by apt-get download and unpacked below build/corpus, once.
-Whatever is there already is not fetched again. Used by corpus.py.
+"""Debian packages for the corpus: fetched by apt-get download and unpacked below build/corpus. What
+is there already is not fetched again. Used by corpus.py.
 """
 
 from __future__ import annotations

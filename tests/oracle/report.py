@@ -30,6 +30,9 @@ class Part:
     seconds: float = 0.0
     refused: Counter[str] = field(default_factory=Counter)
 
+    def content(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
     def add(self, verdict: Verdict) -> None:
         self.objects += 1
         if verdict.status == IDENTICAL:
@@ -106,11 +109,11 @@ class Report:
         return "\n".join(lines) + "\n"
 
     def _table(self) -> list[str]:
-        rows = ["  part         objects identical  refused  differ  relocations        bytes      s"]
+        rows = ["  part         objects identical  refused differ  relocations        bytes      s"]
         for name, part in [*self.parts.items(), ("all", self.total)]:
             rows.append(
                 f"  {name:<12} {part.objects:>7,} {part.identical:>9,}"
-                f" {sum(part.refused.values()):>8,} {part.differs:>7,}"
+                f" {sum(part.refused.values()):>8,} {part.differs:>6,}"
                 f" {part.relocations:>12,} {part.bytes:>12,} {part.seconds:>6.0f}"
             )
         return rows
@@ -121,8 +124,8 @@ class Report:
         content = {
             "programs": self.programs,
             "packages": self.packages.versions,
-            "total": asdict(self.total),
-            "parts": {name: asdict(part) for name, part in self.parts.items()},
+            "total": self.total.content(),
+            "parts": {name: part.content() for name, part in self.parts.items()},
             "types": {type_name(kind): count for kind, count in self.types.most_common()},
             "differences": [asdict(difference) for difference in self.differences],
         }
