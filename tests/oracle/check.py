@@ -182,14 +182,18 @@ class Comparison:
         )
 
     def near(self, index: int, at: int) -> str:
-        """The relocation whose field holds that byte, if there is one."""
-        for relocations in self.object.relocations:
-            if relocations.target != index:
-                continue
-            for offset, kind, symbol, _ in relocations:
-                if offset <= at < offset + 8:
-                    return f" ({type_name(kind)} against `{self.object.title(symbol)}')"
-        return ""
+        """The relocation whose field may hold that byte, if there is one."""
+        before = [
+            (offset, kind, symbol)
+            for relocations in self.object.relocations
+            if relocations.target == index
+            for offset, kind, symbol, _ in relocations
+            if offset <= at < offset + 8
+        ]
+        if not before:
+            return ""
+        _, kind, symbol = max(before)
+        return f" ({type_name(kind)} against `{self.object.title(symbol)}')"
 
 
 def hex_or_none(value: int | None) -> str:

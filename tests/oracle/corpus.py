@@ -78,7 +78,7 @@ def run_job(tools: Tools, job: Job) -> tuple[Job, Verdict]:
     try:
         return job, check(job.path, tools, job.layout)
     except Exception as error:  # the run goes on, and the report says so
-        return job, Verdict(DIFFERS, f"the oracle broke down: {error!r}")
+        return job, Verdict(DIFFERS, f"the oracle broke down: {type(error).__name__}: {error}")
 
 
 def make_one(recipe: Recipe) -> Path:

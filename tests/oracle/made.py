@@ -93,7 +93,7 @@ def assembled(source: Path, folder: Path) -> Recipe:
 
 
 def many_sections(folder: Path, number: int) -> Recipe:
-    """An object with more sections than 16 bits count, twice as many symbols, and calls of both."""
+    """An object of that many loaded sections, twice as many symbols, and calls of both kinds."""
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / f"many{number}.s"
     if not source.exists():
@@ -101,5 +101,17 @@ def many_sections(folder: Path, number: int) -> Recipe:
             f'.section .t{i},"ax"\nf{i}: call f{i * 7 % number}\n.globl g{i}\ng{i}: jmp outside\n'
             for i in range(number)
         ]
+        source.write_text("".join(lines))
+    return assembled(source, folder)
+
+
+def late_sections(folder: Path, number: int = 65300) -> Recipe:
+    """An object whose loaded sections, but for .text, have indices that 16 bits cannot hold."""
+    folder.mkdir(parents=True, exist_ok=True)
+    source = folder / f"late{number}.s"
+    if not source.exists():
+        lines = [f'.section .n{i},""\n' for i in range(number)]
+        lines += [".text\nstart: call end\n", '.section .last,"ax"\nend: jmp start\njmp outside\n']
+        lines += ['.section .d,"aw"\n.globl g\ng: .quad g, end + 1, start, outside\n']
         source.write_text("".join(lines))
     return assembled(source, folder)
