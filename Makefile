@@ -271,7 +271,9 @@ lint: all tests-built
 	$(call say,WARN,clang)
 	$(Q)for f in $(filter %.c,$(LIBRARY) $(UNIX) $(BOOT) $(MODULES) $(USER)) $(HOT_OUT)/hottable.c; do \
 		$(CLANG) $(KERNEL_CFLAGS) -fsyntax-only $$f || exit 1; done
-	$(Q)for f in $(TOOL) $(HOST_TESTS) $(wildcard tests/bench/*.c tests/fuzz/*.c); do \
+	$(Q)for f in $(TOOL) $(HOST_TESTS) $(wildcard tests/bench/*.c); do \
+		$(CLANG) $(HOST_CFLAGS) -fsyntax-only $$f || exit 1; done
+	$(Q)for f in $(wildcard tests/fuzz/*.c); do \
 		$(CLANG) -Itests/fuzz $(HOST_CFLAGS) -fsyntax-only $$f || exit 1; done
 	$(call say,CHECK,cppcheck)
 	$(Q)cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -I. -I$(HOT_OUT) \
