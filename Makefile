@@ -16,7 +16,7 @@ PACKAGES := gcc libc6-dev make binutils clang llvm libclang-rt-14-dev nasm cpio 
 	zlib1g-dev liblua5.4-dev libsqlite3-dev
 
 # What one goal needs besides: `make setup GOAL` installs it too.
-PACKAGES_corpus :=
+PACKAGES_corpus := g++ libstdc++-12-dev
 PACKAGES_coverage := lcov
 PACKAGES_bench := lld mold llvm-14-tools python3-matplotlib
 PACKAGES += $(foreach g,$(MAKECMDGOALS),$(PACKAGES_$(g)))
@@ -229,12 +229,12 @@ smap: all
 
 # ---- tests ----
 
-##test          every test: host (Criterion), dsl, bench, fuzz and qemu (pytest); ends in one count
+##test          every test: host (Criterion), dsl, real, bench, fuzz, qemu; ends in one count
 ##test-host     the engine and krtld, on the host, with sanitizers
 ##test-dsl      hotc
 ##test-qemu     the kernel on a matrix of machines
 test: all tests-built
-	@$(PYTHON) tests/run.py host dsl bench fuzz qemu
+	@$(PYTHON) tests/run.py host dsl oracle real bench fuzz qemu
 test-host: build/tests/host-tests build/bin/krtld
 	@$(PYTHON) tests/run.py host
 test-dsl:
@@ -271,7 +271,9 @@ lint: all tests-built
 	$(call say,WARN,clang)
 	$(Q)for f in $(filter %.c,$(LIBRARY) $(UNIX) $(BOOT) $(MODULES) $(USER)) $(HOT_OUT)/hottable.c; do \
 		$(CLANG) $(KERNEL_CFLAGS) -fsyntax-only $$f || exit 1; done
-	$(Q)for f in $(TOOL) $(HOST_TESTS) $(wildcard tests/bench/*.c tests/fuzz/*.c); do \
+	$(Q)for f in $(TOOL) $(HOST_TESTS) $(wildcard tests/bench/*.c); do \
+		$(CLANG) $(HOST_CFLAGS) -fsyntax-only $$f || exit 1; done
+	$(Q)for f in $(wildcard tests/fuzz/*.c); do \
 		$(CLANG) -Itests/fuzz $(HOST_CFLAGS) -fsyntax-only $$f || exit 1; done
 	$(call say,CHECK,cppcheck)
 	$(Q)cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -I. -I$(HOT_OUT) \
@@ -285,6 +287,8 @@ lint: all tests-built
 		$(filter-out %/syscalls.py,$(filter tests/fuzz/%,$(PY_FILES)))
 	$(Q)$(PYTHON) -m mypy --no-error-summary \
 		$(filter-out %/boot.py,$(filter tests/bench/%,$(PY_FILES)))
+	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter tests/real/%,$(PY_FILES))
+	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter tests/oracle/%,$(PY_FILES))
 	$(Q)if command -v ruff >/dev/null; then ruff check $(PY_FILES); fi
 	@echo "lint: clean"
 

@@ -19,8 +19,10 @@ CRITERION = re.compile(r"Tested: .*?(\d+).*?Passing: .*?(\d+).*?Failing: .*?(\d+
 SUITES: dict[str, list[str]] = {
     "host": ["build/tests/host-tests", "--always-succeed", "--color=never"],
     "dsl": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/dsl"],
+    "real": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/real"],
     "bench": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/bench"],
     "fuzz": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/fuzz"],
+    "oracle": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/oracle"],
     "qemu": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/qemu"],
 }
 

@@ -76,7 +76,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     # names
     "name-form": (
         "`{name}` cannot name a {what}",
-        "use lower-case letters, digits and _, starting with a letter, at most 64 of them",
+        "use lower-case letters, digits and _, not starting with a digit, at most 64 of them",
     ),
     "name-reserved": (
         "`{name}` cannot name a {what}: {owner}",

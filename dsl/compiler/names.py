@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from . import instructions, registers
 
-_FORM = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
+_FORM = re.compile(r"[a-z_][a-z0-9_]{0,63}\Z")
 C_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 # C11, C23, C++ and GNU C (cppreference.com, "C keywords", "C++ keywords").
@@ -25,6 +25,16 @@ _C_WORDS = frozenset(
     virtual void volatile wchar_t while xor xor_eq
     """.split()
 )
+# What compilers of C understand behind two underscores, __asm__, __func__ and __linux__ among them
+# (GCC manual, "Alternate Keywords", "Function Names"; `gcc -dM -E`), and prefixes of functions of
+# their own.
+_C_INNER = _C_WORDS | frozenset(
+    """
+    amd64 attribute clang code_model_kernel code_model_large code_model_small complex extension
+    func gnu_linux imag int128 k8 label linux llvm pic pie real seg_fs seg_gs unix x86_64
+    """.split()
+)
+_C_BUILTIN = ("__atomic_", "__builtin_", "__clang_", "__sync_")
 # Types of <stdint.h> and <stddef.h>, and macros that GNU C defines by itself.
 _C_TAKEN = frozenset(
     ["linux", "unix", "i386", "errno", "offsetof", "size_t", "ptrdiff_t", "max_align_t"]
@@ -64,6 +74,9 @@ def why_not_parameter(name: str) -> str:
         return "it is a keyword of C or C++"
     if name in _C_TAKEN:
         return "it has a meaning in C"
+    inner = name.removeprefix("__").rstrip("_")
+    if name.startswith(_C_BUILTIN) or (name.startswith("__") and inner in _C_INNER):
+        return "it has a meaning for compilers of C"
     if name.startswith("hot_"):
         return "names that start with hot_ are hotinline's own"
     return ""

@@ -7,6 +7,7 @@ it is decoded once as it is and once behind each prefix of a class, and compared
 
 from __future__ import annotations
 
+import functools
 import re
 
 import capstone  # type: ignore[import]
@@ -35,10 +36,26 @@ _DECODER = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
 def _meaning(code: bytes) -> tuple[int, str, str] | None:
     """Size, mnemonic and operands of the first instruction. An override of cs, ds, es or ss does
     nothing in 64-bit mode (SDM vol. 1, 3.3.7.1), so it is left out."""
-    for instruction in _DECODER.disasm(code, 0, 1):
-        operands = re.sub(r"\b[cdes]s:", "", instruction.op_str)
-        return instruction.size, instruction.mnemonic, operands
+    for _, size, mnemonic, operands in _DECODER.disasm_lite(code, 0, 1):
+        return size, mnemonic, re.sub(r"\b[cdes]s:", "", operands)
     return None
+
+
+@functools.cache
+def _harmless(code: bytes) -> int:
+    """The classes that change nothing in this one instruction. Kept, because it takes two dozen
+    decodings, and declarations have many instructions in common."""
+    plain = _meaning(code)
+    if plain is None or plain[0] != len(code):
+        return 0
+    wanted = (len(code) + 1, *plain[1:])
+    mask = 0
+    for name, prefixes in _BYTES.items():
+        if name == "rex" and code[0] in _VECTOR:
+            continue
+        if all(_meaning(bytes([prefix]) + code) == wanted for prefix in prefixes):
+            mask |= 1 << CLASSES[name]
+    return mask
 
 
 def behind(alternative: Alternative) -> int:
@@ -50,17 +67,7 @@ def behind(alternative: Alternative) -> int:
     # A NOP of one byte is none behind 41: that is xchg r8d, eax.
     if first.nop >= 2 or (code[0] in _CALL_OR_JMP and len(code) == CALL_SIZE):
         return ALL
-    plain = _meaning(code)
-    if plain is None or plain[0] != len(code) or first.mnemonic in instructions.NEWER:
-        return 0
-    wanted = (len(code) + 1, *plain[1:])
-    mask = 0
-    for name, prefixes in _BYTES.items():
-        if name == "rex" and code[0] in _VECTOR:
-            continue
-        if all(_meaning(bytes([prefix]) + code) == wanted for prefix in prefixes):
-            mask |= 1 << CLASSES[name]
-    return mask
+    return 0 if first.mnemonic in instructions.NEWER else _harmless(code)
 
 
 def names(mask: int) -> list[str]:

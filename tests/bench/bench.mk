@@ -15,12 +15,19 @@ build/bench/relocation: $(call objects,build/host,$(addprefix tests/bench/,hotin
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_CFLAGS) $^ -o $@
 
+build/bench/dlopen: $(call objects,build/host,tests/bench/dlopen.c tests/bench/result.c)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CFLAGS) $^ -o $@
+
 # The 20 largest modules of Debian's kernel, and synthetic objects of known sizes.
 $(BENCH_OBJECTS)/made: tests/bench/objects.py
 	$(Q)$(PYTHON) tests/bench/objects.py $(BENCH_OBJECTS)
 	@touch $@
 
-tests-built test-bench: build/bench/relocation
+BENCH_RELOCATION := build/bench/relocation build/bench/dlopen
+tests-built test-bench: $(BENCH_RELOCATION)
+bench: $(BENCH_RELOCATION) build/bench/patching build/bench/runtime
 ifneq ($(filter relocation,$(or $(ONLY),relocation)),)
-bench: build/bench/relocation $(BENCH_OBJECTS)/made
+bench: $(BENCH_OBJECTS)/made
 endif

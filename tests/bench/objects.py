@@ -6,7 +6,8 @@
 writes into OUT: synthetic-N.o with that many calls, the largest modules of Debian's kernel, and for
 each of them an object of the same name and .unix: it defines all symbols that any of them leaves
 undefined, but for those that the object defines itself, and the stubs of the benchmark's
-hotinlines.
+hotinlines. synthetic-N.so is the same code as a shared object, externals.so what it leaves
+undefined, and empty.so has nothing in it.
 
 The modules are taken from build/corpus, where `make corpus` puts them; if there are none, the
 package that linux-image-amd64 stands for is fetched into it.
@@ -66,23 +67,36 @@ def target_of(call: int, calls: int) -> str:
     return f"own_{mixed // 8 % ((calls + CALLS - 1) // CALLS)}"
 
 
-def synthetic(calls: int) -> Iterator[str]:
-    """Assembly with that many calls, and one pointer in data for every eight."""
+def synthetic(calls: int, shared: bool = False) -> Iterator[str]:
+    """Assembly with that many calls, and one pointer in data for every eight. The text of a shared
+    object is not relocated: there each call goes through a pointer of its own, which is."""
     yield START
     for i in range(calls):
         if i % CALLS == 0:
             yield f".globl own_{i // CALLS}\n.p2align 4\nown_{i // CALLS}:\n"
-        yield f"\tmovl ${i}, %edi\n\tcall {target_of(i, calls)}\n\ttestl %eax, %eax\n"
+        target = f"*slots + {8 * i}(%rip)" if shared else target_of(i, calls)
+        yield f"\tmovl ${i}, %edi\n\tcall {target}\n\ttestl %eax, %eax\n"
         if i % CALLS == CALLS - 1 or i == calls - 1:
             yield "\tret\n"
     yield ".data\n"
     for i in range(calls // DATA):
         yield f"\t.quad own_{i * DATA // CALLS}\n\t.quad {i}\n"
+    if shared:
+        yield "slots:\n"
+        yield from (f"\t.quad {target_of(i, calls)}\n" for i in range(calls))
 
 
 def assemble(source: Iterator[str], target: Path) -> None:
     """Runs the assembler."""
     run("as", "-o", target, "-", source="".join(source))
+
+
+def link_shared(source: Iterator[str], target: Path) -> None:
+    """Assembles it into a shared object, in which its own symbols are its own."""
+    made = target.with_suffix(".pic")
+    assemble(source, made)
+    run("ld", "-shared", "-Bsymbolic", "-o", target, made)
+    made.unlink()
 
 
 # ---- Modules ----
@@ -159,6 +173,9 @@ def main() -> int:
         objects.append(out / f"synthetic-{calls}.o")
         say("GEN", objects[-1])
         assemble(synthetic(calls), objects[-1])
+        link_shared(synthetic(calls, shared=True), out / f"synthetic-{calls}.so")
+    link_shared(unix({f"external_{i}" for i in range(EXTERNALS)}), out / "externals.so")
+    link_shared(iter([START]), out / "empty.so")
     for module in largest_modules(options.modules) if options.modules else []:
         objects.append(Path(shutil.copy(module, out)))
     names = {path: names_of(path) for path in objects}

@@ -27,6 +27,8 @@ build/bench/runtime: $(call objects,build/host,$(BENCH_RUNTIME) $(LIBRARY) $(HOT
 	$(Q)$(CC) $(HOST_CFLAGS) $(filter build/host/%,$^) -o $@
 
 tests-built test-bench: build/bench/patching build/bench/runtime
+bench: $(if $(filter patching,$(or $(ONLY),patching)),build/bench/patching) \
+	$(if $(filter runtime,$(or $(ONLY),runtime)),build/bench/runtime)
 
 ##test-bench    that the benchmarks compare what is the same, and say so; `make bench` measures
 .PHONY: test-bench

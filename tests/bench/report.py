@@ -9,8 +9,9 @@ from results import READ, STORES, TARGETS, Result, Results, Target
 
 # The columns of the table that has a row for each object.
 COLUMNS = {STORES: "stores", READ: "read", "plain loop": "plain",
-           "krtld: relocation proper": "proper", "krtld: whole load": "load", "GNU ld": "ld", "GNU ld -r": "ld -r", "LLVM lld": "lld",
-           "mold": "mold", "LLVM JITLink": "JITLink"}
+           "krtld: relocation proper": "proper", "krtld: whole load": "load",
+           "glibc dlopen": "dlopen", "mold": "mold", "LLVM lld": "lld", "GNU ld": "ld",
+           "GNU ld -r": "ld -r", "LLVM JITLink": "JITLink"}
 
 
 def number(value: float) -> str:

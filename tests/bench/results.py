@@ -71,8 +71,10 @@ class Results:
             if "missing" in said:
                 self.missing.append(f"{said['group']}: {said['what']}: {said['missing']}")
             else:
-                self.rows.append(Result(**said))
-                self.rows[-1].median  # that there are values, and that they are numbers
+                row = Result(**said)
+                if not row.values or any(isinstance(value, str) for value in row.values):
+                    return False
+                self.rows.append(row)
         except (ValueError, TypeError, KeyError):
             return False
         return True

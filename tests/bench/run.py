@@ -40,10 +40,17 @@ def objects() -> list[str]:
     return [str(OBJECTS / path.name) for path in made]
 
 
+def sizes() -> list[str]:
+    """Of the synthetic objects, in calls."""
+    return sorted((path.stem.split("-")[1] for path in (ROOT / OBJECTS).glob("synthetic-*.so")),
+                  key=int)
+
+
 def programs() -> list[tuple[str, list[str]]]:
     """The groups and what measures them, in order. A .py is run by this interpreter."""
     return [
         ("relocation", ["build/bench/relocation", str(OBJECTS), *objects()]),
+        ("relocation", ["build/bench/dlopen", str(OBJECTS), *sizes()]),
         ("relocation", [str(HERE / "linkers.py"), str(OBJECTS), *objects()]),
         ("patching", ["build/bench/patching"]),
         ("runtime", ["build/bench/runtime"]),

@@ -2,13 +2,18 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hotc
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATCHING = ROOT / "build/bench/patching"
 RUNTIME = ROOT / "build/bench/runtime"
+HOTC = ROOT / "tests/bench/hotc.py"
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -76,10 +81,39 @@ def test_runtime_reports_nothing_of_text_that_is_not_what_it_must_be() -> None:
     assert "the text does not hold" in done.stderr
 
 
+def test_hotc_is_measured_on_as_many_declarations_as_were_asked_for() -> None:
+    results = list(lines(sys.executable, HOTC, "--json", "--declarations", "10,40", "--repeat", "2"))
+    check_form(results, "hotc", 2)
+    assert {result["case"] for result in results} == {"10 declarations", "40 declarations"}
+    assert hotc.declarations(40).count("feature f") == 8
+    assert hotc.declarations(40).count("\nhotinline h") == 32
+
+
+def test_hotc_that_drops_a_declaration_is_not_measured(tmp_path: Path) -> None:
+    table: dict[str, list[object]] = {"features": [0] * 8, "hotinlines": [0] * 31}
+    (tmp_path / "hotinline.json").write_text(json.dumps(table))
+    with pytest.raises(SystemExit, match=r"\(8, 32\) .* declared, \(8, 31\) written"):
+        hotc.outputs(tmp_path, 40)
+
+
+def test_hotc_that_writes_something_else_each_time_is_not_measured() -> None:
+    hotc.compare({"a": b"1", "b": b"2"}, {"a": b"1", "b": b"2"})
+    with pytest.raises(SystemExit, match="other bytes: b, c"):
+        hotc.compare({"a": b"1", "b": b"2"}, {"a": b"1", "b": b"3", "c": b""})
+
+
+def test_what_one_declaration_costs_does_not_count_the_start() -> None:
+    rows = [hotc.Result("hotc", f"{n}", "hotc: CPU time", "ms", [500 + 0.7 * n], n)
+            for n in (10, 100, 1000, 10000)]
+    assert [row.n for row in hotc.growth(rows)] == [1000, 10000]
+    assert all(abs(row.values[0] - 700) < 1e-6 for row in hotc.growth(rows))
+
+
 def test_the_programs_refuse_what_they_cannot_take() -> None:
     wrong: dict[Path, list[list[str]]] = {
         PATCHING: [["--sites", "12x"], ["--sites", "0"], ["--repeat", "102"], ["--odd"], ["x"]],
         RUNTIME: [["--time", "0"], ["--repeat"], ["x"]],
+        HOTC: [["--declarations", "9"], ["--repeat", "0"], ["x"]],
     }
     for program, uses in wrong.items():
         for words in uses:

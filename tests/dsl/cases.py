@@ -120,6 +120,20 @@ NAMES = [
         f"hotinline {'a' * 64}: nop5\n",
     ),
     Case(
+        "a hotinline is no word of GNU C, though a kernel's functions may begin as these do",
+        "name-reserved",
+        "hotinline «__asm__: nop5\n",
+        "hotinline __fentry__: nop5\n",
+        "meaning for compilers of C",
+    ),
+    Case(
+        "a hotinline is no function that compilers define",
+        "name-reserved",
+        "hotinline «__builtin_trap: nop5\n",
+        "hotinline _builtin_trap: nop5\n",
+        "meaning for compilers of C",
+    ),
+    Case(
         "a hotinline is no keyword of C",
         "name-reserved",
         "hotinline «while: nop5\n",

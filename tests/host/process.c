@@ -86,9 +86,9 @@ void process_hide(const char *name)
 	hidden = name;
 }
 
-struct world *process_new(void)
+struct world *process_with(const struct hot_table *table, const char *features)
 {
-	struct world *world = world_with(NULL, NULL);
+	struct world *world = world_with(table, features);
 
 	libc = dlopen("libc.so.6", RTLD_NOW | RTLD_GLOBAL);
 	libm = dlopen("libm.so.6", RTLD_NOW | RTLD_GLOBAL);
@@ -97,7 +97,27 @@ struct world *process_new(void)
 	world->ops.alloc = process_alloc;
 	world->ops.protect = process_protect;
 	world->ops.external = process_external;
+	for (unsigned i = 0; table && i < table->nhotinlines; i++)
+		cr_assert(
+		    process_external(NULL, table->hotinlines[i].name, &world->machine->stubs[i]));
 	return world;
+}
+
+struct world *process_new(void)
+{
+	return process_with(NULL, NULL);
+}
+
+uint64_t process_thunk(const void *function)
+{
+	static const uint8_t jump[] = {0xff, 0x25, 0, 0, 0, 0}; /* jmp [rip], to what follows */
+	uint8_t *thunk = map_near((uint64_t)dlsym(libc, "stdout"), PAGE);
+
+	cr_assert(thunk);
+	memcpy(thunk, jump, sizeof(jump));
+	memcpy(thunk + sizeof(jump), &function, sizeof(function));
+	cr_assert(!mprotect(thunk, PAGE, PROT_READ | PROT_EXEC));
+	return (uint64_t)thunk;
 }
 
 const char *process_protection(uint64_t address)

@@ -64,6 +64,10 @@ static void expect_answer(sqlite3 *db, const char *sql, const char *want)
 /* 1,000 orders of 10 people, in one transaction. */
 static void fill(sqlite3 *db)
 {
+	__typeof__(&sqlite3_bind_double) bind_double = SQL(sqlite3_bind_double);
+	__typeof__(&sqlite3_bind_int) bind_int = SQL(sqlite3_bind_int);
+	__typeof__(&sqlite3_reset) reset = SQL(sqlite3_reset);
+	__typeof__(&sqlite3_step) step = SQL(sqlite3_step);
 	sqlite3_stmt *insert;
 
 	expect_done(db, "create table person (id integer primary key, name text unique);"
@@ -77,10 +81,10 @@ static void fill(sqlite3 *db)
 					     -1, &insert, NULL),
 		     SQLITE_OK);
 	for (int i = 0; i < 1000; i++) {
-		SQL(sqlite3_bind_int)(insert, 1, 1 + i % 10);
-		SQL(sqlite3_bind_double)(insert, 2, i / 4.0);
-		cr_assert_eq(SQL(sqlite3_step)(insert), SQLITE_DONE);
-		SQL(sqlite3_reset)(insert);
+		bind_int(insert, 1, 1 + i % 10);
+		bind_double(insert, 2, i / 4.0);
+		cr_assert_eq(step(insert), SQLITE_DONE);
+		reset(insert);
 	}
 	SQL(sqlite3_finalize)(insert);
 	expect_done(db, "commit");
@@ -182,6 +186,79 @@ Test(sqlite, a_query_calls_back_into_this_process)
 	SQL(sqlite3_close)(db);
 	end(world);
 }
+
+/* ---- Patched ---- */
+
+static unsigned copies, lengths;
+
+static void *counted_copy(void *to, const void *from, size_t n)
+{
+	copies++;
+	return memcpy(to, from, n);
+}
+
+static size_t counted_length(const char *text)
+{
+	lengths++;
+	return strlen(text);
+}
+
+/* Two functions of the C library as hotinlines: counted, or as they are. */
+static const struct hot_table *counting_table(void)
+{
+	struct table *table = table_new();
+
+	table_boot(table, "counted");
+	table_hotinline(table, "memcpy", 5);
+	table_alternative(table, "counted", "e8 @counted_copy-4", true);
+	table_alternative(table, NULL, "e8 @plain_copy-4", true);
+	table_hotinline(table, "strlen", 5);
+	table_alternative(table, "counted", "e8 @counted_length-4", true);
+	table_alternative(table, NULL, "e8 @plain_length-4", true);
+	return &table->t;
+}
+
+static struct world *begin_patched(const char *features)
+{
+	struct world *world = process_with(counting_table(), features);
+	struct hot_machine *machine = world->machine;
+	const uint64_t addresses[] = {process_thunk((void *)counted_copy), machine->stubs[0],
+				      process_thunk((void *)counted_length), machine->stubs[1]};
+
+	for (unsigned i = 0; i < 4; i++)
+		machine->symbols[i] = addresses[i];
+	sqlite = library_load(world, LIBRARY_SQLITE);
+	return world;
+}
+
+static void expect_counted(const char *features, bool counted)
+{
+	struct world *world = begin_patched(features);
+	sqlite3 *db = open_database(":memory:");
+	struct hot_error error;
+
+	copies = lengths = 0;
+	fill(db);
+	expect_filled(db);
+	SQL(sqlite3_close)(db);
+	cr_expect(sqlite->nsites > 300, "%u sites", sqlite->nsites);
+	cr_expect(counted ? copies > 1000 && lengths > 100 : copies + lengths == 0,
+		  "%s: %u copies, %u lengths", features, copies, lengths);
+	cr_expect(hot_verify(world->machine, sqlite->texts, sqlite->ntexts, HOT_NOW, &error));
+	end(world);
+}
+
+Test(sqlite, its_calls_run_what_was_chosen_for_them)
+{
+	expect_counted("counted", true);
+}
+
+Test(sqlite, its_calls_run_the_baseline_where_that_was_chosen)
+{
+	expect_counted("", false);
+}
+
+/* ---- Files ---- */
 
 /* Through the C library's files, and errno where there is none. */
 Test(sqlite, a_database_in_a_file_is_there_when_it_is_opened_again)

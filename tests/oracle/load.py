@@ -1,0 +1,72 @@
+"""What krtld makes of an object at a layout, by its host tool. Used by check.py."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from layout import GOT, Layout
+from link import Linked, Place
+
+OVERFLOW = re.compile(
+    r"(.*)\+0x([0-9a-f]+): (R_X86_64_\w+) (?:against `(.*)' )?overflows, the value 0x"
+)
+UNDEFINED = re.compile(r"(.*)\+0x([0-9a-f]+): symbol `(.*)' is undefined, ")
+DUMP = re.compile(r"sec(\d+)\.bin$")
+GOT_DUMP = re.compile(r"got([0-9a-f]+)\.bin$")
+
+
+class Broken(Exception):
+    """krtld ended in another way than loading or refusing."""
+
+
+@dataclass
+class Loaded:
+    """What krtld did."""
+
+    ok: bool
+    message: str = ""
+    sections: dict[int, bytes] = field(default_factory=dict)
+    got_address: int = 0  # of its first slot
+    got: bytes = b""
+    overflows: list[Place] = field(default_factory=list)
+    undefined: list[Place] = field(default_factory=list)
+
+
+def _refusals(message: str, path: Path) -> Loaded:
+    loaded = Loaded(False, message)
+    for line in message.split("\n"):
+        line = line.removeprefix(f"krtld: {path}: ")
+        if found := OVERFLOW.match(line):
+            place = Place(found[1], int(found[2], 16), found[4] or "", found[3])
+            loaded.overflows.append(place)
+        elif found := UNDEFINED.match(line):
+            loaded.undefined.append(Place(found[1], int(found[2], 16), found[3]))
+    return loaded
+
+
+def _read(folder: Path) -> Loaded:
+    loaded = Loaded(True)
+    for path in folder.iterdir():
+        if found := DUMP.match(path.name):
+            loaded.sections[int(found[1])] = path.read_bytes()
+        elif found := GOT_DUMP.match(path.name):
+            loaded.got_address, loaded.got = int(found[1], 16), path.read_bytes()
+    return loaded
+
+
+def load(path: Path, layout: Layout, linked: Linked, folder: Path, program: Path) -> Loaded:
+    """Runs krtld at the layout, with COMMON symbols and the GOT where ld has them."""
+    text = layout.text()
+    text += "".join(f"symbol {value:x} {name}\n" for name, value in linked.commons.items())
+    if linked.got_symbol is not None:
+        text += f"symbol {linked.got_symbol:x} {GOT}\n"
+    (folder / "layout").write_text(text, errors="surrogateescape")
+    command: list[str | Path] = [program, "--layout", folder / "layout"]
+    command += ["--dump", folder / "dump", path]
+    done = subprocess.run(command, capture_output=True, text=True, errors="surrogateescape")
+    if done.returncode not in (0, 2):
+        raise Broken(f"{program} ended with status {done.returncode}: {done.stderr.strip()}")
+    return _read(folder / "dump") if done.returncode == 0 else _refusals(done.stderr, path)
