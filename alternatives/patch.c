@@ -123,42 +123,44 @@ static unsigned ready_bytes(const struct hot_machine *machine, const struct hot_
 										: 0;
 }
 
-static unsigned render(const struct rendering *r, const struct hot_text *text, enum hot_state state)
+/* Any site. */
+static unsigned render(const struct hot_machine *machine, const struct hot_text *text,
+		       const struct hot_site *site, enum hot_state state, uint8_t *bytes,
+		       struct hot_error *error)
 {
+	const struct hot_table *table = machine->table;
+	struct rendering r = {machine, site, NULL, text->address + site->offset, 0, bytes, error};
+	const struct hotinline *h;
 	int at;
 
-	if (r->room > text->size || r->site->offset > text->size - r->room)
-		return refuse(r, HOT_E_BOUNDS, HOT_NONE);
-	at = fit(r);
-	if (at < 0 || (state == HOT_BEFORE && r->site->form != HOT_STUB))
-		return write_branch(r) ? r->room : 0;
-	return write_code(r, (unsigned)at, r->site->form != HOT_CALL) ? r->room : 0;
+	if (site->hotinline >= table->nhotinlines || site->form > HOT_STUB)
+		return refuse(&r, HOT_E_SITE, HOT_NONE);
+	if (state == HOT_NOW && !machine->decided)
+		return refuse(&r, HOT_E_UNDECIDED, HOT_NONE);
+	h = &table->hotinlines[site->hotinline];
+	r.alternative = &table->alternatives[h->alternatives];
+	r.alternative += state == HOT_NOW ? machine->chosen[site->hotinline] : h->nalternatives - 1;
+	r.room = hot_site_size(table, site);
+	if (r.room > text->size || site->offset > text->size - r.room)
+		return refuse(&r, HOT_E_BOUNDS, HOT_NONE);
+	at = fit(&r);
+	if (at < 0 || (state == HOT_BEFORE && site->form != HOT_STUB))
+		return write_branch(&r) ? r.room : 0;
+	return write_code(&r, (unsigned)at, site->form != HOT_CALL) ? r.room : 0;
 }
 
 unsigned hot_site_bytes(const struct hot_machine *machine, const struct hot_text *text,
 			const struct hot_site *site, enum hot_state state, uint8_t *bytes,
 			struct hot_error *error)
 {
-	const struct hot_table *table = machine->table;
-	struct rendering r = {machine, site, NULL, text->address + site->offset, 0, bytes, error};
-	const struct hotinline *h;
-	unsigned size;
+	bool usual = site->form < HOT_STUB && !site->flags &&
+		     site->hotinline < machine->table->nhotinlines &&
+		     (uint64_t)site->offset + HOT_ARCH_BRANCH <= text->size &&
+		     (state == HOT_BEFORE || machine->decided);
+	unsigned size = usual ? ready_bytes(machine, text, site, state, bytes) : 0;
 
-	if (site->hotinline >= table->nhotinlines || site->form > HOT_STUB)
-		return refuse(&r, HOT_E_SITE, HOT_NONE);
-	if (state == HOT_NOW && !machine->decided)
-		return refuse(&r, HOT_E_UNDECIDED, HOT_NONE);
-	if (site->form != HOT_STUB && !site->flags && text->size >= HOT_ARCH_BRANCH &&
-	    site->offset <= text->size - HOT_ARCH_BRANCH) {
-		size = ready_bytes(machine, text, site, state, bytes);
-		if (size)
-			return size;
-	}
-	h = &table->hotinlines[site->hotinline];
-	r.alternative = &table->alternatives[h->alternatives];
-	r.alternative += state == HOT_NOW ? machine->chosen[site->hotinline] : h->nalternatives - 1;
-	r.room = hot_site_size(table, site);
-	return render(&r, text, state);
+	error->reason = HOT_OK;
+	return size ? size : render(machine, text, site, state, bytes, error);
 }
 
 /* The machine's choice for one form, if it is the same at every site of 5 bytes. */
