@@ -1,4 +1,5 @@
 /* Messages: krtld_error_line() for every reason, in any room, and whatever names contain. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <criterion/criterion.h>
@@ -79,6 +80,75 @@ Test(errors, a_line_needs_neither_a_table_nor_names)
 		krtld_error_line(&error, table_common(), text, sizeof(text));
 		cr_expect(!strncmp(text, "driver.ko: ", 11), "%u: %s", i, text);
 	}
+}
+
+static void expect_line(const struct krtld_error *error, const char *want)
+{
+	char text[WORLD_LINE];
+
+	cr_expect_str_eq(krtld_error_line(error, table_common(), text, sizeof(text)), want);
+}
+
+/* Nobody reports such an error; who does all the same gets a line and no crash. */
+Test(errors, what_is_not_there_is_left_out)
+{
+	struct krtld_error error = {.reason = KRTLD_OK, .hot.symbol = HOT_NONE};
+
+	expect_line(&error, "?: no error");
+	error.reason = KRTLD_E_FORMAT;
+	expect_line(&error, "?: ");
+	error.module = "it";
+	error.what = "not an ELF file";
+	error.symbol = "";
+	expect_line(&error, "it: not an ELF file");
+	error.offset = 16;
+	error.value = 3;
+	expect_line(&error, "it: file+0x10: not an ELF file, found 0x3");
+	error.symbol = "f";
+	expect_line(&error, "it: file+0x10: symbol `f' refused, not an ELF file, found 0x3");
+}
+
+Test(errors, each_form_and_each_reason_of_a_reference_has_a_text_of_its_own)
+{
+	for (unsigned i = HOT_CALL; i <= HOT_STUB; i++)
+		for (unsigned j = HOT_CALL; j < i; j++)
+			cr_expect_str_neq(krtld_form_text(i), krtld_form_text(j));
+	for (unsigned i = KRTLD_PLAIN_DATA; i <= KRTLD_PLAIN_SECTION; i++)
+		for (unsigned j = KRTLD_PLAIN_DATA; j < i; j++)
+			cr_expect_str_neq(krtld_plain_text(i), krtld_plain_text(j));
+	cr_expect_str_eq(krtld_form_text(HOT_STUB + 1), "?");
+	cr_expect_str_eq(krtld_plain_text(KRTLD_PLAIN_SECTION + 1), "?");
+}
+
+Test(errors, a_refused_site_tells_its_bytes_only_if_they_are_what_is_wrong)
+{
+	for (unsigned reason = HOT_OK; reason <= HOT_E_VERIFY; reason++) {
+		struct krtld_error error = of_reason(KRTLD_E_HOTINLINE);
+		bool bytes = reason == HOT_E_OLD_BYTES || reason == HOT_E_VERIFY;
+		char text[WORLD_LINE];
+
+		error.hot.reason = reason;
+		krtld_error_line(&error, table_common(), text, sizeof(text));
+		cr_expect_eq(strstr(text, ", expected 00 00 00 00 00, found 00") != NULL, bytes,
+			     "%s", text);
+		cr_expect(strstr(text, hot_reason_text(reason)), "%s", text);
+	}
+}
+
+/* A site in text that no symbol names, and a symbol that an alternative refers to. */
+Test(errors, a_refused_site_tells_the_symbol_that_its_code_lacks)
+{
+	struct krtld_error error = {.reason = KRTLD_E_HOTINLINE, .module = "it"};
+	char text[WORLD_LINE], want[64];
+
+	error.hot.reason = HOT_E_SYMBOL;
+	snprintf(want, sizeof(want), " `%s'", table_common()->symbols[0]);
+	krtld_error_line(&error, table_common(), text, sizeof(text));
+	cr_expect(strlen(text) > strlen(want) && !strcmp(text + strlen(text) - strlen(want), want),
+		  "%s", text);
+	error.hot.symbol = HOT_NONE;
+	krtld_error_line(&error, table_common(), text, sizeof(text));
+	cr_expect(!strstr(text, want), "%s", text);
 }
 
 Test(errors, the_value_and_the_field_of_an_overflow_are_told)
