@@ -164,6 +164,7 @@ Test(name, files_sections_and_the_nameless_name_nothing)
 	struct krtld_module *module;
 
 	object_symbol(object, "file.c", STB_LOCAL, STT_FILE, SHN_ABS, 0, 0);
+	object_symbol(object, "odd.c", STB_LOCAL, STT_FILE, text, 0, 0);
 	object_section_symbol(object, text);
 	object_symbol(object, "", STB_LOCAL, STT_FUNC, text, 0, 8);
 	object_symbol(object, "", STB_GLOBAL, STT_FUNC, text, 4, 8);

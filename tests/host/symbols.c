@@ -158,6 +158,24 @@ Test(symbols, a_protected_symbol_of_another_module_is_found)
 	world_load(world, "three", &image);
 }
 
+/* A message names a symbol; one that has no name is its section, or nothing. */
+Test(symbols, what_has_no_name_is_called_by_its_section)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text", ZEROS);
+	unsigned data = object_data(object, ".data", ZEROS);
+
+	object_rela(object, data, 0, R_X86_64_16, object_section_symbol(object, text), 0);
+	world_refuse_object(world, "it", object, KRTLD_E_RANGE);
+	cr_expect_str_eq(world->reports[0].symbol, ".text");
+	object = object_new();
+	data = object_data(object, ".data", ZEROS);
+	object_rela(object, data, 0, R_X86_64_16, object_local(object, "", SHN_ABS, 0x12345), 0);
+	world_refuse_object(world, "it", object, KRTLD_E_RANGE);
+	cr_expect_str_eq(world->reports[0].symbol, "");
+}
+
 Test(symbols, a_module_wins_over_the_outside)
 {
 	struct world *world = world_new("");
