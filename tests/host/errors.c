@@ -176,6 +176,23 @@ Test(errors, old_bytes_are_shown_as_expected_and_found)
 		  "%s", text);
 }
 
+/* krtld.h: strings live as long as the file. AddressSanitizer knows whether that is true. */
+Test(errors, no_name_outlives_the_module_as_well)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	unsigned data = object_data(object, ".data", "00 00 00 00 00 00 00 00");
+	struct image image;
+
+	object_rela(object, data, 0, R_X86_64_16, object_local(object, "", SHN_ABS, 0x12345), 0);
+	image = object_image(object);
+	image_header(&image)->e_shstrndx = SHN_UNDEF;
+	world_refuse(world, "it", &image, KRTLD_E_RANGE);
+	cr_expect_str_eq(world->reports[0].section, "");
+	cr_expect_str_eq(world->reports[0].symbol, "");
+	world_expect_empty(world);
+}
+
 /* An object's author chooses the names; a message is one line of text all the same. */
 Test(errors, a_name_cannot_break_the_line)
 {
