@@ -62,7 +62,14 @@
 
 bool krtld_refuse(const struct krtld *krtld, const struct krtld_error *error)
 {
-	krtld->ops->report(krtld->ctx, error);
+	struct krtld_error told = *error;
+
+	/* No name at all is a byte of the module, which will be gone; all others are the file's. */
+	if (told.section && !*told.section)
+		told.section = "";
+	if (told.symbol && !*told.symbol)
+		told.symbol = "";
+	krtld->ops->report(krtld->ctx, &told);
 	return false;
 }
 

@@ -83,11 +83,10 @@ static int find_feature(const struct hot_table *table, const char *name)
 static bool read_list(const struct hot_table *table, const char *text,
 		      struct hot_features *features)
 {
-	char *list = strdup(text), *rest = list, *name;
+	size_t size = strlen(text) + 1;
+	char *list = memcpy(claim(size, 1), text, size), *rest = list, *name;
 	bool ok = true;
 
-	if (!list)
-		out_of_memory();
 	while ((name = strtok_r(rest, ",", &rest))) {
 		int feature = find_feature(table, name);
 
@@ -136,14 +135,14 @@ int decide(struct tool *tool)
 	}
 	if (strcmp(tool->cpu, "host") == 0) {
 		hot_features_read(table, &env, &features);
-	} else if (strcmp(tool->cpu, "none") == 0) {
-		if (!derive(table, &features))
-			return EXIT_USE;
-	} else if (!tool->cpu[0] || !read_list(table, tool->cpu, &features) ||
-		   !derive(table, &features)) {
-		if (!tool->cpu[0])
-			complain("--cpu: the list is empty, write `none' for no feature");
+	} else if (!tool->cpu[0]) {
+		complain("--cpu: the list is empty, write `none' for no feature");
 		return EXIT_USE;
+	} else {
+		bool none = strcmp(tool->cpu, "none") == 0;
+
+		if ((!none && !read_list(table, tool->cpu, &features)) || !derive(table, &features))
+			return EXIT_USE;
 	}
 	hot_decide(tool->krtld.machine, &features);
 	return EXIT_LOADED;

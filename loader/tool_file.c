@@ -36,8 +36,6 @@ static bool read_all(int fd, size_t room, uint8_t **bytes, size_t *size)
 		got = read(fd, *bytes + *size, room - *size);
 		if (got > 0)
 			*size += (size_t)got;
-		else if (got < 0 && errno == EINTR)
-			got = 1;
 	}
 	(*bytes)[*size] = '\0';
 	return got == 0;
@@ -51,11 +49,8 @@ bool read_file(const char *path, uint8_t **bytes, size_t *size)
 
 	if (fd < 0)
 		return cannot(path, "opened");
-	ok = fstat(fd, &about) == 0 && !S_ISDIR(about.st_mode);
-	if (!ok && S_ISDIR(about.st_mode))
-		errno = EISDIR;
 	/* One byte more than there is, so that the end shows without growing. */
-	ok = ok &&
+	ok = fstat(fd, &about) == 0 &&
 	     read_all(fd, S_ISREG(about.st_mode) ? (size_t)about.st_size + 1 : STEP, bytes, size);
 	if (!ok)
 		cannot(path, "read");

@@ -36,7 +36,7 @@ static bool parse_number(const char *word, int base, uint64_t *value)
 {
 	char *end;
 
-	if (!strchr("0123456789abcdefABCDEF", word[0]) || !word[0])
+	if (!strchr("0123456789abcdefABCDEF", word[0]))
 		return false;
 	errno = 0;
 	*value = strtoull(word, &end, base);

@@ -173,7 +173,8 @@ static void choose_base(struct tool *tool)
 		return;
 	tool->cursor = (highest + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 	if (tool->cursor + room < highest)
-		tool->cursor = lowest > room ? (lowest - room) & ~(uint64_t)(PAGE - 1) : PAGE;
+		tool->cursor =
+		    lowest >= room + PAGE ? (lowest - room) & ~(uint64_t)(PAGE - 1) : PAGE;
 }
 
 uint64_t give_address(struct tool *tool, uint64_t size, uint64_t align)

@@ -6,7 +6,7 @@
 
 #include "loader/tool.h"
 
-/* Only what the engine would refuse to patch has no bytes before; then the live ones are shown. */
+/* A site that is patched has bytes before it was; one that is not still holds them. */
 static void fill_bytes(const struct tool *tool, struct shown *shown)
 {
 	const struct hot_machine *machine = tool->krtld.machine;
@@ -25,8 +25,8 @@ static void fill_bytes(const struct tool *tool, struct shown *shown)
 		->alternatives[machine->table->hotinlines[shown->site->hotinline].alternatives +
 			       (unsigned)shown->index]
 		.text;
-	if (!hot_site_bytes(machine, shown->text, shown->site, HOT_BEFORE, shown->before, &error))
-		memcpy(shown->before, shown->after, shown->size);
+	shown->size =
+	    hot_site_bytes(machine, shown->text, shown->site, HOT_BEFORE, shown->before, &error);
 }
 
 /* Names a place by the nearest symbol, or else by its section. */
@@ -37,8 +37,6 @@ static void name_place(const struct krtld_module *module, uint64_t address, cons
 
 	if (!krtld_nearest(module, address, symbol, offset, &size))
 		*symbol = krtld_locate(module, address, offset);
-	if (!*symbol)
-		*symbol = "?";
 }
 
 static int site_order(const void *a, const void *b)

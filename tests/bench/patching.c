@@ -136,10 +136,10 @@ static double measure(const struct bench_text *b, const struct contender *conten
 		double start;
 
 		contender->prepare(b);
-		start = result_now();
+		start = result_cpu();
 		if (!contender->run(b))
 			result_refuse("patching: `%s' refused the text", contender->what);
-		spent += result_now() - start;
+		spent += result_cpu() - start;
 	}
 	return spent / runs / b->text.nsites;
 }

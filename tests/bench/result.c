@@ -84,12 +84,22 @@ void result_print(const struct result *results, unsigned nresults, bool table)
 	fflush(stdout);
 }
 
-double result_now(void)
+static double clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+double result_now(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+double result_cpu(void)
+{
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void *result_memory(size_t size)

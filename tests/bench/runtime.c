@@ -111,10 +111,10 @@ static void set_flags(const struct runtime_world *world)
 /* Nanoseconds a turn. */
 static double time_loop(turns_of *loop, uint64_t n)
 {
-	double start = result_now();
+	double start = result_cpu();
 
 	loop(n);
-	return (result_now() - start) / (double)n;
+	return (result_cpu() - start) / (double)n;
 }
 
 struct measured {

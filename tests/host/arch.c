@@ -217,6 +217,15 @@ Test(prove, a_field_at_the_start_of_a_section_has_no_opcode)
 	cr_expect(!hot_arch_prove(memory + 1, 4, 0, 5, &site));
 }
 
+/* A site's offset has 32 bits; a field that far is refused before a byte is looked at. */
+Test(prove, a_field_beyond_4_gib_is_none)
+{
+	struct hot_site site;
+
+	cr_expect(!hot_arch_prove(NULL, UINT64_MAX, UINT32_MAX + 2ul, 5, &site));
+	cr_expect(!hot_arch_prove(NULL, UINT64_MAX, UINT64_MAX - 4, 5, &site));
+}
+
 Test(prove, an_opcode_at_the_start_of_a_section_has_no_prefix)
 {
 	uint8_t memory[8] = {0x2e, 0xe8};

@@ -3,7 +3,6 @@
  * function of four lines, of which one is not reached, stands for the library.
  */
 #include <stdio.h>
-#include <string.h>
 #include <criterion/criterion.h>
 
 #include "tests/host/run.h"
@@ -32,46 +31,40 @@ static const struct run *report(unsigned negative, const char *explained)
 	return run(REPORT);
 }
 
-static void expect(const struct run *r, int status, const char *says)
-{
-	cr_expect_eq(r->status, status, "status %d: %s%s", r->status, r->errors, r->out);
-	cr_expect(strstr(r->out, says) || strstr(r->errors, says), "not `%s' but: %s%s", says,
-		  r->out, r->errors);
-}
-
 Test(coverage, a_line_that_is_not_reached_must_be_explained)
 {
-	expect(report(0, ""), 1, "sign.c:4: return -1;\n");
-	expect(report(0, "# nothing\n\n"), 1, "1 lines not reached, 0 explanations, 1 wrong");
-	expect(report(0, "sign.c | sign | return -1; | nobody is negative here\n"), 0,
-	       "sign.c:4: return -1;\n    nobody is negative here\n");
-	expect(report(3, ""), 0, "0 lines not reached, 0 explanations, 0 wrong");
+	run_expect(report(0, ""), 1, "sign.c:4: return -1;\n");
+	run_expect(report(0, "# nothing\n\n"), 1, "1 lines not reached, 0 explanations, 1 wrong");
+	run_expect(report(0, "sign.c | sign | return -1; | nobody is negative here\n"), 0,
+		   "sign.c:4: return -1;\n    nobody is negative here\n");
+	run_expect(report(3, ""), 0, "0 lines not reached, 0 explanations, 0 wrong");
 }
 
 Test(coverage, an_explanation_of_a_line_that_is_reached_is_wrong)
 {
-	expect(report(3, "sign.c | sign | return -1; | nobody is negative here\n"), 1,
-	       "explained, but is reached: sign.c | sign | return -1;");
+	run_expect(report(3, "sign.c | sign | return -1; | nobody is negative here\n"), 1,
+		   "explained, but is reached: sign.c | sign | return -1;");
 }
 
 Test(coverage, an_explanation_of_no_line_is_wrong)
 {
-	expect(report(3, "sign.c | sign | return -2; | it was once\n"), 1,
-	       "explained, but is no line: sign.c | sign | return -2;");
-	expect(report(0, "sign.c | other | return -1; | of another function\n"), 1, "2 wrong");
-	expect(report(0, "other.c | sign | return -1; | of another file\n"), 1, "2 wrong");
+	run_expect(report(3, "sign.c | sign | return -2; | it was once\n"), 1,
+		   "explained, but is no line: sign.c | sign | return -2;");
+	run_expect(report(0, "sign.c | other | return -1; | of another function\n"), 1, "2 wrong");
+	run_expect(report(0, "other.c | sign | return -1; | of another file\n"), 1, "2 wrong");
 }
 
 Test(coverage, an_explanation_without_a_reason_is_wrong)
 {
-	expect(report(0, "sign.c | sign | return -1;\n"), 1, "explained:1: not FILE | FUNCTION");
-	expect(report(0, "\nsign.c | sign | return -1; | \n"), 1, "explained:2: not FILE");
+	run_expect(report(0, "sign.c | sign | return -1;\n"), 1,
+		   "explained:1: not FILE | FUNCTION");
+	run_expect(report(0, "\nsign.c | sign | return -1; | \n"), 1, "explained:2: not FILE");
 }
 
 Test(coverage, the_table_has_lines_and_branches)
 {
-	expect(report(0, ""), 1, "    75.0 %         3/4  50.0 %         1/2\n");
-	expect(report(3, ""), 0, "   100.0 %         4/4 100.0 %         2/2\n");
+	run_expect(report(0, ""), 1, "    75.0 %         3/4  50.0 %         1/2\n");
+	run_expect(report(3, ""), 0, "   100.0 %         4/4 100.0 %         2/2\n");
 }
 
 /* A header is compiled into several objects; what one of them reaches is reached. */
@@ -83,7 +76,7 @@ Test(coverage, a_file_that_is_measured_twice_counts_once)
 	run_write_text("more", "SF:sign.c\nFN:1,sign\nDA:1,1\nDA:3,1\nBRDA:3,0,0,1\n"
 			       "BRDA:3,0,1,-\nDA:4,1\nDA:5,0\nend_of_record\n");
 	r = run("cat $T/more >>$T/info; " REPORT);
-	expect(r, 0, "all                                100.0 %         4/4");
+	run_expect(r, 0, "all                                100.0 %         4/4");
 }
 
 /* The script runs host-tests of the directory that it is given: any script will do. */
@@ -98,11 +91,11 @@ static const struct run *measure(const char *host_tests)
 
 Test(coverage, tests_that_fail_or_do_not_run_are_wrong)
 {
-	expect(measure("not a program"), 1, "host-tests");
-	expect(measure("#!/bin/sh\nexit 0\n"), 1, "the tests failed");
-	expect(measure("#!/bin/sh\necho Tested: 2, Passing: 1\n"), 1, "the tests failed");
-	expect(measure("#!/bin/sh\necho Tested: 0, Passing: 0\n"), 1, "the tests failed");
-	expect(measure("#!/bin/sh\necho Tested: 2, Passing: 2\nexit 3\n"), 1, "status 3");
+	run_expect(measure("not a program"), 1, "host-tests");
+	run_expect(measure("#!/bin/sh\nexit 0\n"), 1, "the tests failed");
+	run_expect(measure("#!/bin/sh\necho Tested: 2, Passing: 1\n"), 1, "the tests failed");
+	run_expect(measure("#!/bin/sh\necho Tested: 0, Passing: 0\n"), 1, "the tests failed");
+	run_expect(measure("#!/bin/sh\necho Tested: 2, Passing: 2\nexit 3\n"), 1, "status 3");
 }
 
 /* Two tests, of which one is killed, or not, before it can write what it counted. */
@@ -112,13 +105,13 @@ Test(coverage, a_process_whose_counters_are_lost_is_noticed)
 	static const char end[] = "\necho Tested: 2, Passing: 2\n";
 	char script[128];
 
-	expect(measure("#!/bin/sh\necho Tested: 2, Passing: 2\n"), 1, "no summary");
+	run_expect(measure("#!/bin/sh\necho Tested: 2, Passing: 2\n"), 1, "no summary");
 	run_write_text("x.c", "#include <unistd.h>\n"
 			      "int main(int n, char **v) { if (n > 1) _exit(0); return !v; }\n");
 	run("for x in loader/tool x; do gcc --coverage -c $T/x.c -o $T/build/$x.o && "
 	    "gcc --coverage $T/build/$x.o -o $T/build/$x || exit 1; done");
 	snprintf(script, sizeof(script), "%s; ./x early%s", start, end);
-	expect(measure(script), 1, "x.gcda: counters of 2 processes, of 3");
+	run_expect(measure(script), 1, "x.gcda: counters of 2 processes, of 3");
 	snprintf(script, sizeof(script), "%s; ./x%s", start, end);
-	expect(measure(script), 1, "2 tests passed, and ran krtld 1 times");
+	run_expect(measure(script), 1, "2 tests passed, and ran krtld 1 times");
 }

@@ -1,4 +1,5 @@
 /* Messages: krtld_error_line() for every reason, in any room, and whatever names contain. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <criterion/criterion.h>
@@ -81,6 +82,75 @@ Test(errors, a_line_needs_neither_a_table_nor_names)
 	}
 }
 
+static void expect_line(const struct krtld_error *error, const char *want)
+{
+	char text[WORLD_LINE];
+
+	cr_expect_str_eq(krtld_error_line(error, table_common(), text, sizeof(text)), want);
+}
+
+/* Nobody reports such an error; who does all the same gets a line and no crash. */
+Test(errors, what_is_not_there_is_left_out)
+{
+	struct krtld_error error = {.reason = KRTLD_OK, .hot.symbol = HOT_NONE};
+
+	expect_line(&error, "?: no error");
+	error.reason = KRTLD_E_FORMAT;
+	expect_line(&error, "?: ");
+	error.module = "it";
+	error.what = "not an ELF file";
+	error.symbol = "";
+	expect_line(&error, "it: not an ELF file");
+	error.offset = 16;
+	error.value = 3;
+	expect_line(&error, "it: file+0x10: not an ELF file, found 0x3");
+	error.symbol = "f";
+	expect_line(&error, "it: file+0x10: symbol `f' refused, not an ELF file, found 0x3");
+}
+
+Test(errors, each_form_and_each_reason_of_a_reference_has_a_text_of_its_own)
+{
+	for (unsigned i = HOT_CALL; i <= HOT_STUB; i++)
+		for (unsigned j = HOT_CALL; j < i; j++)
+			cr_expect_str_neq(krtld_form_text(i), krtld_form_text(j));
+	for (unsigned i = KRTLD_PLAIN_DATA; i <= KRTLD_PLAIN_SECTION; i++)
+		for (unsigned j = KRTLD_PLAIN_DATA; j < i; j++)
+			cr_expect_str_neq(krtld_plain_text(i), krtld_plain_text(j));
+	cr_expect_str_eq(krtld_form_text(HOT_STUB + 1), "?");
+	cr_expect_str_eq(krtld_plain_text(KRTLD_PLAIN_SECTION + 1), "?");
+}
+
+Test(errors, a_refused_site_tells_its_bytes_only_if_they_are_what_is_wrong)
+{
+	for (unsigned reason = HOT_OK; reason <= HOT_E_VERIFY; reason++) {
+		struct krtld_error error = of_reason(KRTLD_E_HOTINLINE);
+		bool bytes = reason == HOT_E_OLD_BYTES || reason == HOT_E_VERIFY;
+		char text[WORLD_LINE];
+
+		error.hot.reason = reason;
+		krtld_error_line(&error, table_common(), text, sizeof(text));
+		cr_expect_eq(strstr(text, ", expected 00 00 00 00 00, found 00") != NULL, bytes,
+			     "%s", text);
+		cr_expect(strstr(text, hot_reason_text(reason)), "%s", text);
+	}
+}
+
+/* A site in text that no symbol names, and a symbol that an alternative refers to. */
+Test(errors, a_refused_site_tells_the_symbol_that_its_code_lacks)
+{
+	struct krtld_error error = {.reason = KRTLD_E_HOTINLINE, .module = "it"};
+	char text[WORLD_LINE], want[64];
+
+	error.hot.reason = HOT_E_SYMBOL;
+	snprintf(want, sizeof(want), " `%s'", table_common()->symbols[0]);
+	krtld_error_line(&error, table_common(), text, sizeof(text));
+	cr_expect(strlen(text) > strlen(want) && !strcmp(text + strlen(text) - strlen(want), want),
+		  "%s", text);
+	error.hot.symbol = HOT_NONE;
+	krtld_error_line(&error, table_common(), text, sizeof(text));
+	cr_expect(!strstr(text, want), "%s", text);
+}
+
 Test(errors, the_value_and_the_field_of_an_overflow_are_told)
 {
 	struct krtld_error error = of_reason(KRTLD_E_RANGE);
@@ -104,6 +174,23 @@ Test(errors, old_bytes_are_shown_as_expected_and_found)
 	cr_expect(strstr(text, "e8 01 02 03 04") && strstr(text, "e9 05 06 07 08") &&
 		      strstr(text, table_common()->hotinlines[0].name),
 		  "%s", text);
+}
+
+/* krtld.h: strings live as long as the file. AddressSanitizer knows whether that is true. */
+Test(errors, no_name_outlives_the_module_as_well)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	unsigned data = object_data(object, ".data", "00 00 00 00 00 00 00 00");
+	struct image image;
+
+	object_rela(object, data, 0, R_X86_64_16, object_local(object, "", SHN_ABS, 0x12345), 0);
+	image = object_image(object);
+	image_header(&image)->e_shstrndx = SHN_UNDEF;
+	world_refuse(world, "it", &image, KRTLD_E_RANGE);
+	cr_expect_str_eq(world->reports[0].section, "");
+	cr_expect_str_eq(world->reports[0].symbol, "");
+	world_expect_empty(world);
 }
 
 /* An object's author chooses the names; a message is one line of text all the same. */

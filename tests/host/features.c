@@ -298,3 +298,27 @@ Test(features, reading_twice_gives_the_same)
 	cr_expect(!memcmp(&one, &two, sizeof(one)), "what was in the memory before shows through");
 	cr_expect(cpu.asked > 0);
 }
+
+/* hotc writes no other kind; a table of a later one might. */
+Test(features, a_feature_of_an_unknown_kind_is_absent)
+{
+	struct table *table = table_new();
+	unsigned odd = table_boot(table, "odd");
+	struct cpu cpu;
+
+	cpu_make(&cpu, 7, 0);
+	cpu.boot = "odd";
+	cr_expect(has(&cpu, table, "odd"));
+	table->features[odd].kind = HOT_DERIVED + 1;
+	cr_expect(!has(&cpu, table, "odd"));
+}
+
+Test(features, a_feature_beyond_the_last_is_absent)
+{
+	struct hot_features all;
+
+	memset(&all, 0xff, sizeof(all));
+	cr_expect(hot_has(&all, HOT_FEATURES_MAX - 1));
+	cr_expect(!hot_has(&all, HOT_FEATURES_MAX));
+	cr_expect(!hot_has(&all, UINT32_MAX));
+}

@@ -110,6 +110,16 @@ REFUSED(a_relocation_that_crosses_the_end, image_rela(image, ".text", 0)->r_offs
 REFUSED(a_relocation_at_an_offset_that_wraps,
 	image_rela(image, ".text", 0)->r_offset = UINT64_MAX - 2)
 
+static void table_at(struct image *image, uint64_t offset)
+{
+	image_header(image)->e_shoff = offset;
+	image_header(image)->e_shnum = 1;
+	image_header(image)->e_shstrndx = SHN_UNDEF;
+}
+
+REFUSED(a_section_header_table_half_in_the_elf_header, table_at(image, 32))
+REFUSED(a_section_header_table_one_byte_in_the_elf_header, table_at(image, 63))
+
 /* ---- What may be there and does not matter ---- */
 
 static void expect_loaded(struct image *image)
@@ -118,6 +128,14 @@ static void expect_loaded(struct image *image)
 
 	world_unload(world, world_load(world, "sample", image));
 	world_expect_empty(world);
+}
+
+Test(format, a_section_header_table_right_behind_the_elf_header_is_accepted)
+{
+	struct image image = sample_image();
+
+	table_at(&image, 64);
+	expect_loaded(&image);
 }
 
 Test(format, a_field_at_the_very_end_of_its_section_is_accepted)
@@ -227,6 +245,23 @@ Test(format, an_alignment_behind_nearly_all_memory_does_not_wrap_to_a_small_sum)
 
 	object_bss(object, ".bss", SIZE_MAX - 100);
 	object_section(object, ".data", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, 1ul << 21, "1234", 4);
+	world_refuse_object(world, "it", object, KRTLD_E_MEMORY);
+	world_expect_empty(world);
+}
+
+Test(format, what_krtld_adds_behind_nearly_all_memory_does_not_wrap_to_a_small_sum)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	unsigned text;
+
+	object_bss(object, ".bss", SIZE_MAX - 100);
+	object_symbol(object, "common", STB_GLOBAL, STT_OBJECT, SHN_COMMON, 8, 200);
+	world_refuse_object(world, "it", object, KRTLD_E_MEMORY);
+	object = object_new();
+	text = object_text(object, ".text", "48 8b 05 00 00 00 00");
+	object_section(object, ".zeros", SHT_NOBITS, SHF_ALLOC, 1, NULL, SIZE_MAX - 4);
+	object_rela(object, text, 3, R_X86_64_GOTPCREL, object_undefined(object, "count"), -4);
 	world_refuse_object(world, "it", object, KRTLD_E_MEMORY);
 	world_expect_empty(world);
 }

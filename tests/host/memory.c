@@ -15,6 +15,7 @@
 #include "tests/host/bytes.h"
 #include "tests/host/near.h"
 #include "tests/host/text.h"
+#include "tests/host/world.h"
 
 #define PAGE      4096ul
 #define TRAP_FLAG 0x100
@@ -165,4 +166,127 @@ Test(memory, a_write_lost_half_way_restores_what_can_be_restored)
 	cr_expect_eq(error.reason, HOT_E_VERIFY);
 	cr_expect_eq(error.address, TEXT_RUNS + PAGE + 0x10);
 	text_expect_unchanged(text, "half of the module is patched");
+}
+
+/* ---- A page with one byte that sticks, below krtld ---- */
+
+#define STICKS 0xe8 /* what the byte holds once it has held it */
+
+static struct {
+	uint8_t *page;
+	size_t at; /* offset of that byte */
+	bool holds;
+	void *(*alloc)(void *, enum krtld_kind, size_t, size_t, uint64_t *);
+	void (*free)(void *, enum krtld_kind, void *, uint64_t, size_t);
+} sticky;
+
+static void sticky_protect(int protection)
+{
+	if (mprotect(sticky.page, PAGE, protection))
+		_exit(99);
+}
+
+static void sticky_on_write(int signal, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+
+	(void)signal;
+	if ((uint8_t *)info->si_addr < sticky.page ||
+	    (uint8_t *)info->si_addr >= sticky.page + PAGE)
+		_exit(98);
+	sticky_protect(PROT_READ | PROT_WRITE);
+	uc->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+}
+
+static void sticky_on_step(int signal, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+
+	(void)signal;
+	(void)info;
+	if (sticky.holds)
+		sticky.page[sticky.at] = STICKS;
+	sticky.holds = sticky.page[sticky.at] == STICKS;
+	sticky_protect(PROT_READ);
+	uc->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+}
+
+static void *sticky_alloc(void *ctx, enum krtld_kind kind, size_t size, size_t align,
+			  uint64_t *address)
+{
+	void *bytes = sticky.alloc(ctx, kind, size, align, address);
+
+	if (kind == KRTLD_TEXT) {
+		cr_assert(size == PAGE && (uintptr_t)bytes % PAGE == 0);
+		sticky.page = bytes;
+		sticky_protect(PROT_READ);
+	}
+	return bytes;
+}
+
+static void sticky_free(void *ctx, enum krtld_kind kind, void *bytes, uint64_t address, size_t size)
+{
+	if (kind == KRTLD_TEXT)
+		sticky_protect(PROT_READ | PROT_WRITE);
+	sticky.free(ctx, kind, bytes, address, size);
+}
+
+/* A world that gives a module's text a page in which the byte at that offset sticks. */
+static struct world *sticky_world(size_t at)
+{
+	struct sigaction write = {.sa_sigaction = sticky_on_write, .sa_flags = SA_SIGINFO};
+	struct sigaction step = {.sa_sigaction = sticky_on_step, .sa_flags = SA_SIGINFO};
+	struct world *world = world_new("smap");
+
+	cr_assert(!sigaction(SIGSEGV, &write, NULL) && !sigaction(SIGTRAP, &step, NULL));
+	sticky.alloc = world->ops.alloc;
+	sticky.free = world->ops.free;
+	sticky.at = at;
+	world->ops.alloc = sticky_alloc;
+	world->ops.free = sticky_free;
+	return world;
+}
+
+/* A page of text that calls xsmap at 0x10 and at 0x20. */
+static struct object *page_of_calls(void)
+{
+	struct object *object = object_new();
+	uint8_t page[PAGE] = {[0x10] = 0xe8, [0x20] = 0xe8};
+	unsigned text = object_section(object, ".text", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR,
+				       PAGE, page, sizeof(page));
+	unsigned stub = object_undefined(object, "xsmap");
+
+	object_symbol(object, "caller", STB_GLOBAL, STT_FUNC, text, 0x18, 16);
+	object_rela(object, text, 0x11, R_X86_64_PLT32, stub, -4);
+	object_rela(object, text, 0x21, R_X86_64_PLT32, stub, -4);
+	return object;
+}
+
+Test(memory, a_module_whose_text_does_not_take_a_write_is_refused)
+{
+	struct world *world = sticky_world(0x20);
+	const struct krtld_error *error =
+	    world_refuse_object(world, "it", page_of_calls(), KRTLD_E_HOTINLINE);
+
+	cr_expect_eq(error->hot.reason, HOT_E_VERIFY, "%s", world->lines[0]);
+	cr_expect_eq(error->hot.hotinline, hot_find(world->machine->table, "xsmap"));
+	cr_expect_str_eq(error->section, ".text");
+	cr_expect_eq(error->offset, 0x20, "%#lx", error->offset);
+	cr_expect_str_eq(error->symbol, "caller");
+	cr_expect(strstr(world->lines[0], "expected 0f 01 ca 66 90, found e8 01 ca 66 90"), "%s",
+		  world->lines[0]);
+	world_expect_empty(world);
+}
+
+/* The failing twin: the same machinery, and a byte that nobody wants to change. */
+Test(memory, a_module_whose_text_takes_every_write_is_loaded)
+{
+	struct world *world = sticky_world(0x30);
+	struct krtld_module *module = world_load_object(world, "it", page_of_calls());
+
+	cr_expect_eq(module->nsites, 2);
+	cr_expect_eq(bytes_get(world_section(module, ".text")->bytes + 0x10, 5), 0x9066ca010f);
+	cr_expect_eq(bytes_get(world_section(module, ".text")->bytes + 0x20, 5), 0x9066ca010f);
+	world_unload(world, module);
+	world_expect_empty(world);
 }

@@ -482,4 +482,5 @@ Test(reasons, each_has_a_phrase_of_its_own)
 			cr_expect(strcmp(hot_reason_text(i), hot_reason_text(j)), "%u and %u", i,
 				  j);
 	}
+	cr_expect_str_eq(hot_reason_text(HOT_E_VERIFY + 1), "unknown reason");
 }

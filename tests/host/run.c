@@ -91,3 +91,11 @@ const struct run *run(const char *format, ...)
 	slurp("errors", result.errors);
 	return &result;
 }
+
+void run_expect(const struct run *r, int status, const char *says)
+{
+	cr_expect_eq(r->status, status, "status %d, not %d: %s%s", r->status, status, r->errors,
+		     r->out);
+	cr_expect(strstr(r->out, says) || strstr(r->errors, says), "not `%s' but: %s%s", says,
+		  r->out, r->errors);
+}

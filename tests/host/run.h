@@ -15,6 +15,12 @@ struct run {
 /* A shell command, in the directory of the tree. `$T` in it is a directory of this test's own. */
 const struct run *run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The host tool, at the start of a command. `make coverage` has one of its own. */
+#define KRTLD "${KRTLD:-build/bin/krtld} "
+
+/* What it said contains that, and its status is that. */
+void run_expect(const struct run *run, int status, const char *says);
+
 /* The directory of this test's own, which is removed when the test ends. */
 const char *run_directory(void);
 

@@ -1,4 +1,4 @@
-/* Symbols: what a name stands for, who may define it, and how addresses are named again. */
+/* Symbols: what a name stands for, and who may define it. How addresses are named: names.c. */
 #include <string.h>
 #include <criterion/criterion.h>
 
@@ -102,6 +102,78 @@ Test(symbols, what_no_module_defines_is_asked_for_outside)
 	world_external(world, "outside", 0x1122334455667788);
 	cr_expect_eq(pointer(world_load_object(world, "it", refer("outside", STB_GLOBAL)), 0),
 		     0x1122334455667788);
+}
+
+/* Two names that FNV-1a, of which the tables of names are made, cannot tell apart. */
+Test(symbols, names_of_one_hash_are_told_apart)
+{
+	struct world *world = world_new("");
+	struct krtld_module *one = define(world, "one", "costarring", STB_GLOBAL), *two;
+	uint64_t value;
+
+	world_refuse_object(world, "two", refer("liquid", STB_GLOBAL), KRTLD_E_UNDEFINED);
+	two = define(world, "two", "liquid", STB_GLOBAL);
+	cr_expect(krtld_lookup(&world->krtld, "liquid", &value));
+	cr_expect_eq(value, world_symbol(two, "liquid"));
+	cr_expect(krtld_lookup(&world->krtld, "costarring", &value));
+	cr_expect_eq(value, world_symbol(one, "costarring"));
+}
+
+Test(symbols, names_of_one_hash_may_meet_in_one_module)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	unsigned data = object_data(object, ".data", ZEROS);
+	struct krtld_module *module;
+	uint64_t value;
+
+	object_global(object, "costarring", data, 1);
+	object_global(object, "liquid", data, 2);
+	object_global(object, "altarage", data, 3);
+	object_global(object, "zinke", data, 4);
+	module = world_load_object(world, "it", object);
+	for (unsigned i = 1; i <= 4; i++) {
+		static const char *const names[] = {"", "costarring", "liquid", "altarage",
+						    "zinke"};
+
+		cr_assert(krtld_lookup(&world->krtld, names[i], &value), "%s", names[i]);
+		cr_expect_eq(value, world_section(module, ".data")->address + i, "%s", names[i]);
+	}
+}
+
+Test(symbols, a_protected_symbol_of_another_module_is_found)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	struct image image;
+	uint64_t value;
+
+	object_global(object, "it", object_data(object, ".data", ZEROS), 0);
+	image = object_image(object);
+	image_symbol(&image, "it")->st_other = STV_PROTECTED;
+	world_load(world, "one", &image);
+	cr_expect(krtld_lookup(&world->krtld, "it", &value));
+	world_load_object(world, "two", refer("it", STB_GLOBAL));
+	image_symbol(&image, "it")->st_other = STV_INTERNAL;
+	world_load(world, "three", &image);
+}
+
+/* A message names a symbol; one that has no name is its section, or nothing. */
+Test(symbols, what_has_no_name_is_called_by_its_section)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text", ZEROS);
+	unsigned data = object_data(object, ".data", ZEROS);
+
+	object_rela(object, data, 0, R_X86_64_16, object_section_symbol(object, text), 0);
+	world_refuse_object(world, "it", object, KRTLD_E_RANGE);
+	cr_expect_str_eq(world->reports[0].symbol, ".text");
+	object = object_new();
+	data = object_data(object, ".data", ZEROS);
+	object_rela(object, data, 0, R_X86_64_16, object_local(object, "", SHN_ABS, 0x12345), 0);
+	world_refuse_object(world, "it", object, KRTLD_E_RANGE);
+	cr_expect_str_eq(world->reports[0].symbol, "");
 }
 
 Test(symbols, a_module_wins_over_the_outside)
@@ -329,156 +401,6 @@ Test(common, uninitialised_data_is_zero_even_where_memory_was_used_before)
 	cr_expect_eq(section->size, 1000);
 	for (unsigned i = 0; i < 1000; i++)
 		cr_expect_eq(section->bytes[i], 0);
-}
-
-/* ---- Names of addresses ---- */
-
-static struct krtld_module *named(struct world *world)
-{
-	struct object *object = object_new();
-	unsigned text = object_text(object, ".text", ZEROS ZEROS);
-	unsigned data = object_data(object, ".data", ZEROS);
-
-	object_symbol(object, "first", STB_GLOBAL, STT_FUNC, text, 4, 6);
-	object_symbol(object, "second", STB_LOCAL, STT_FUNC, text, 16, 0);
-	object_symbol(object, "thing", STB_GLOBAL, STT_OBJECT, data, 0, 8);
-	object_symbol(object, "shared", STB_GLOBAL, STT_OBJECT, SHN_COMMON, 8, 8);
-	return world_load_object(world, "it", object);
-}
-
-static void expect_name(struct world *world, uint64_t address, const char *symbol, uint64_t offset,
-			uint64_t size)
-{
-	const char *found = "unset";
-	uint64_t at = 1, bytes = 1;
-	const struct krtld_module *module = krtld_name(&world->krtld, address, &found, &at, &bytes);
-
-	cr_assert(module, "%#lx is in no module", address);
-	cr_expect_str_eq(module->name, "it");
-	if (!symbol) {
-		cr_expect_null(found, "%#lx is %s", address, found);
-		return;
-	}
-	cr_assert(found, "%#lx has no name, not %s", address, symbol);
-	cr_expect_str_eq(found, symbol);
-	cr_expect_eq(at, offset, "%s+%lu", found, at);
-	cr_expect_eq(bytes, size, "%s: size %lu", found, bytes);
-}
-
-static void expect_names(struct world *world, const struct krtld_module *module)
-{
-	uint64_t text = world_section(module, ".text")->address;
-	uint64_t data = world_section(module, ".data")->address;
-
-	expect_name(world, text, NULL, 0, 0);
-	expect_name(world, text + 3, NULL, 0, 0);
-	expect_name(world, text + 4, "first", 0, 6);
-	expect_name(world, text + 15, "first", 11, 6);
-	expect_name(world, text + 16, "second", 0, 0);
-	expect_name(world, text + 31, "second", 15, 0);
-	expect_name(world, data + 15, "thing", 15, 8);
-}
-
-Test(name, an_address_is_named_by_the_nearest_symbol_below_it)
-{
-	struct world *world = world_new("");
-	struct krtld_module *module = named(world);
-
-	expect_names(world, module);
-	cr_assert(krtld_index(&world->krtld, module));
-	expect_names(world, module);
-}
-
-Test(name, an_address_outside_of_every_module_has_none)
-{
-	struct world *world = world_new("");
-	struct krtld_module *module = named(world);
-	const char *symbol = "unset";
-	uint64_t offset, size;
-	uint64_t outside[] = {0, 1, UINT64_MAX, module->regions[0].address - 1,
-			      module->regions[0].address + module->regions[0].size};
-
-	for (unsigned i = 0; i < sizeof(outside) / sizeof(outside[0]); i++)
-		cr_expect_null(krtld_name(&world->krtld, outside[i], &symbol, &offset, &size),
-			       "%#lx", outside[i]);
-}
-
-Test(name, a_common_symbol_has_its_name)
-{
-	struct world *world = world_new("");
-	struct krtld_module *module = named(world);
-
-	expect_name(world, world_symbol(module, "shared"), "shared", 0, 8);
-	expect_name(world, world_symbol(module, "shared") + 5, "shared", 5, 8);
-}
-
-Test(name, an_index_that_finds_no_memory_is_refused_and_names_stay)
-{
-	struct world *world = world_new("");
-	struct krtld_module *module = named(world);
-
-	world->nreports = 0;
-	world->fail_alloc = 1;
-	cr_expect(!krtld_index(&world->krtld, module));
-	cr_expect_eq(world->nreports, 1);
-	expect_names(world, module);
-	world_unload(world, module);
-	world_expect_empty(world);
-}
-
-/* A function is a better name than a label, and a global than a local. */
-Test(name, of_several_symbols_at_one_address_the_best_is_told)
-{
-	struct world *world = world_new("");
-	struct object *object = object_new();
-	unsigned text = object_text(object, ".text", ZEROS);
-	struct krtld_module *module;
-
-	object_local(object, "label", text, 0);
-	object_symbol(object, "function", STB_LOCAL, STT_FUNC, text, 0, 16);
-	object_local(object, "later_label", text, 0);
-	object_symbol(object, "best", STB_GLOBAL, STT_FUNC, text, 8, 4);
-	object_symbol(object, "good", STB_LOCAL, STT_FUNC, text, 8, 4);
-	module = world_load_object(world, "it", object);
-	for (unsigned indexed = 0; indexed < 2; indexed++) {
-		uint64_t at = world_section(module, ".text")->address;
-
-		expect_name(world, at, "function", 0, 16);
-		expect_name(world, at + 7, "function", 7, 16);
-		expect_name(world, at + 8, "best", 0, 4);
-		cr_assert(krtld_index(&world->krtld, module), "an index may be asked for twice");
-	}
-}
-
-Test(name, every_address_of_a_region_is_the_modules)
-{
-	struct world *world = world_new("");
-	struct object *object = object_new();
-	unsigned text = object_text(object, ".text", "48 8b 05 00 00 00 00");
-	const struct krtld_region *got;
-	struct krtld_module *module;
-
-	object_text(object, ".text.b", "c3");
-	object_rela(object, text, 3, R_X86_64_GOTPCREL, object_undefined(object, "count"), -4);
-	module = world_load_object(world, "it", object);
-	got = &module->regions[KRTLD_RODATA];
-	expect_name(world, got->address, NULL, 0, 0);
-	expect_name(world, module->regions[KRTLD_TEXT].address + 10, NULL, 0, 0);
-}
-
-Test(name, a_global_wins_over_a_local_of_the_same_name)
-{
-	struct world *world = world_new("");
-	struct object *object = object_new();
-	unsigned data = object_data(object, ".data", ZEROS);
-	struct krtld_module *module;
-
-	object_local(object, "it", data, 4);
-	object_local(object, "other", data, 8);
-	object_global(object, "it", data, 12);
-	module = world_load_object(world, "it", object);
-	cr_expect_eq(world_symbol(module, "it"), world_section(module, ".data")->address + 12);
-	cr_expect_eq(world_symbol(module, "other"), world_section(module, ".data")->address + 8);
 }
 
 /* ---- Without hotinlines ---- */

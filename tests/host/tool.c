@@ -9,8 +9,6 @@
 #include "tests/host/run.h"
 #include "tests/host/world.h"
 
-#define KRTLD "${KRTLD:-build/bin/krtld} "
-
 /* A call and a tail call of smap_enable, a pointer to it, and a call of an ordinary function. */
 static const char *calls_object(void)
 {
@@ -244,13 +242,6 @@ Test(tool, a_bad_layout_is_wrong_use_and_names_its_line)
 		cr_expect(r->status == 64 || r->status == 2, "%s: status %d", bad[i], r->status);
 		cr_expect(strstr(r->errors, "layout:2: "), "%s: %s", bad[i], r->errors);
 	}
-}
-
-Test(tool, sections_that_would_overlap_are_refused)
-{
-	calls_object();
-	run_write_text("layout", "section 1 10000000\nsection 2 10000004\n");
-	expect_status(run(KRTLD "--layout $T/layout $T/calls.o"), 2, "overlapping sections");
 }
 
 Test(tool, a_dump_that_cannot_be_written_is_status_2)

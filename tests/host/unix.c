@@ -333,10 +333,14 @@ Test(stubs, a_reference_by_section_symbol_is_counted_but_is_no_site)
 	struct object *object = sample_unix(world->machine->table, NULL);
 	unsigned stubs = object_section_symbol(object, 2), third = 2 * 80;
 	unsigned text = object_text(object, ".text.calls",
-				    "e8 00 00 00 00 c3 48 8d 05 00 00 00 00 e8 00 00 00 00");
+				    "e8 00 00 00 00 c3 48 8d 05 00 00 00 00 e8 00 00 00 00 "
+				    "e8 00 00 00 00");
 	struct krtld_module *module;
 
-	/* exact is the third hotinline; the last is a call of the trap bytes behind a body. */
+	/* exact is the third hotinline; the last two call the trap bytes behind a body, and what is
+	 * before the first. An absolute symbol is in no section at all. */
+	object_global(object, "absolute", SHN_ABS, 0x1234);
+	object_rela(object, text, 19, R_X86_64_PC32, stubs, -4 - 16);
 	object_rela(object, text, 1, R_X86_64_PC32, stubs, third - 4);
 	object_rela(object, text, 9, R_X86_64_PC32, stubs, third - 4);
 	object_rela(object, text, 14, R_X86_64_PC32, stubs, third - 4 + 70);
