@@ -185,7 +185,8 @@ unsigned hot_select(const struct hot_table *table, const struct hot_features *fe
  * branch to a symbol. hot_decide() makes them; patch.c's own. */
 struct hot_ready {
 	uint8_t bytes[5];
-	uint8_t kind;    /* 0: it depends on the site; 1: bytes; 2: a branch to symbol */
+	uint8_t
+	    kind; /* 0: it depends on the site; 1: bytes; a branch, 2: to symbol, 3: to the stub */
 	uint16_t symbol; /* index */
 };
 

@@ -103,7 +103,7 @@ static int fit(const struct rendering *r)
 	return r->room - size >= HOT_ARCH_ABSORBER ? (int)(r->room - size) : -1;
 }
 
-enum { DEPENDS, READY_BYTES, READY_BRANCH }; /* struct hot_ready's kind */
+enum { DEPENDS, READY_BYTES, READY_BRANCH, READY_STUB }; /* struct hot_ready's kind */
 
 /* Of nearly every site: what the machine has ready, or the branch to the stub. 0: look closer. */
 static unsigned ready_bytes(const struct hot_machine *machine, const struct hot_text *text,
@@ -117,8 +117,10 @@ static unsigned ready_bytes(const struct hot_machine *machine, const struct hot_
 		memcpy(bytes, ready->bytes, sizeof ready->bytes);
 		return HOT_ARCH_BRANCH;
 	}
-	if (state == HOT_NOW)
-		to = ready->kind == READY_BRANCH ? machine->symbols[ready->symbol] : 0;
+	if (state == HOT_NOW && ready->kind == READY_BRANCH)
+		to = machine->symbols[ready->symbol];
+	else if (state == HOT_NOW && ready->kind == DEPENDS)
+		to = 0;
 	return to && hot_arch_branch(bytes, address, to, site->form == HOT_JMP) ? HOT_ARCH_BRANCH
 										: 0;
 }
@@ -179,7 +181,9 @@ static void make_ready(struct hot_machine *machine, uint16_t hotinline, enum hot
 	if (chosen->tail && chosen->size == HOT_ARCH_BRANCH) {
 		ready->kind = READY_BRANCH;
 		ready->symbol = table->fixups[chosen->fixups].symbol;
-	} else if (!chosen->nfixups && fit(&r) == 0) {
+	} else if (fit(&r) < 0) {
+		ready->kind = READY_STUB;
+	} else if (!chosen->nfixups) {
 		ready->kind = READY_BYTES;
 		(void)write_code(&r, 0, form != HOT_CALL);
 		memcpy(ready->bytes, bytes, sizeof ready->bytes);

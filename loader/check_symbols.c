@@ -271,32 +271,58 @@ static bool check_reloc(struct krtld *krtld, struct krtld_module *module,
 	return true;
 }
 
+#define USUAL_MAX 8 /* bytes of the widest field that is usual */
+
+/* Whether the fields of a section are in order, each clear of the one before it. */
+struct order {
+	uint64_t end; /* of the last one */
+	bool kept;
+};
+
 /*
- * Nearly all relocations need no closer look: their type has neither GOT nor refusal. In passing it
- * is found out whether the fields are in order and clear of each other, as every assembler leaves
- * them, for then sites.c need not look for relocations that write into each other's instructions.
+ * Nearly all relocations need no closer look, neither at GOT nor refusal: skips those, from number i
+ * on. In passing it is found out whether the fields are in order, as every assembler leaves them,
+ * for then sites.c need not look for relocations that write into each other's instructions.
  */
+static uint64_t skip_usual(const struct krtld_relocs *relocs, uint64_t i, uint64_t size,
+			   uint64_t nsymbols, struct order *order)
+{
+	const uint64_t nrows = krtld_arch_nrows;
+	const uint64_t last = size - USUAL_MAX; /* where any of them fits */
+	struct order now = *order;
+
+	for (; size >= USUAL_MAX && i < relocs->count; i++) {
+		struct elf64_rela rela = krtld_rela(relocs, i);
+		uint64_t type = ELF64_R_TYPE(rela.r_info);
+
+		if (type >= nrows || !krtld_arch_rows[type].usual ||
+		    ELF64_R_SYM(rela.r_info) >= nsymbols || rela.r_offset > last)
+			break;
+		now.kept &= rela.r_offset >= now.end;
+		now.end = rela.r_offset + krtld_arch_rows[type].usual;
+	}
+	*order = now;
+	return i;
+}
+
 static bool check_section_relocs(struct krtld *krtld, struct krtld_module *module,
 				 const struct krtld_relocs *relocs)
 {
 	struct krtld_private *own = module->private;
-	uint64_t size = module->sections[relocs->target].size;
-	uint64_t nsymbols = own->nsymbols, end = 0;
-	bool ordered = true;
+	uint64_t size = module->sections[relocs->target].size, i = 0;
+	struct order order = {0, true};
 
-	for (uint64_t i = 0; i < relocs->count; i++) {
+	while ((i = skip_usual(relocs, i, size, own->nsymbols, &order)) < relocs->count) {
 		struct elf64_rela rela = krtld_rela(relocs, i);
-		uint32_t type = ELF64_R_TYPE(rela.r_info);
-		const struct krtld_row *row = &krtld_arch_rows[type < krtld_arch_nrows ? type : 0];
+		const struct krtld_row *row;
 
-		if ((row->formula < KRTLD_S_A || ELF64_R_SYM(rela.r_info) >= nsymbols ||
-		     rela.r_offset > size || size - rela.r_offset < row->width) &&
-		    !check_reloc(krtld, module, relocs, i))
+		if (!check_reloc(krtld, module, relocs, i++))
 			return false;
-		ordered &= rela.r_offset >= end && row->width;
-		end = rela.r_offset + row->width;
+		row = &krtld_arch_rows[ELF64_R_TYPE(rela.r_info)];
+		order.kept &= rela.r_offset >= order.end && row->width;
+		order.end = rela.r_offset + row->width;
 	}
-	own->ordered &= ordered;
+	own->ordered &= order.kept;
 	return true;
 }
 

@@ -168,8 +168,9 @@ static inline struct elf64_sym krtld_symbol(const struct krtld_module *module, u
 		       sizeof symbol);
 	return symbol;
 }
-static inline struct elf64_rela krtld_rela_at(const uint8_t *at)
+static inline struct elf64_rela krtld_rela(const struct krtld_relocs *relocs, uint64_t i)
 {
+	const uint8_t *at = relocs->table + i * sizeof(struct elf64_rela);
 	struct elf64_rela rela;
 
 	/* Word by word, so that a loop has them in registers and the struct nowhere. */
@@ -177,10 +178,6 @@ static inline struct elf64_rela krtld_rela_at(const uint8_t *at)
 	memcpy(&rela.r_info, at + 8, 8);
 	memcpy(&rela.r_addend, at + 16, 8);
 	return rela;
-}
-static inline struct elf64_rela krtld_rela(const struct krtld_relocs *relocs, uint64_t i)
-{
-	return krtld_rela_at(relocs->table + i * sizeof(struct elf64_rela));
 }
 /* The section it is defined in, SHN_XINDEX resolved; SHN_UNDEF, SHN_ABS, SHN_COMMON as they are. */
 #define KRTLD_IN_ABS    0xffffffffu

@@ -5,8 +5,6 @@
  */
 #include "loader/load.h"
 
-#define RELA sizeof(struct elf64_rela)
-
 /* Little-endian, at any alignment. */
 static inline void store(uint8_t *field, uint64_t value, unsigned width)
 {
@@ -79,8 +77,8 @@ static bool refuse(const struct krtld *krtld, const struct krtld_module *module,
 }
 
 /* Any relocation, number i of its section. */
-static __attribute__((noinline)) bool relocate_one(struct krtld *krtld, struct krtld_module *module,
-						   const struct krtld_relocs *relocs, uint64_t i)
+static bool relocate_one(struct krtld *krtld, struct krtld_module *module,
+			 const struct krtld_relocs *relocs, uint64_t i)
 {
 	const struct krtld_section *section = &module->sections[relocs->target];
 	struct elf64_rela rela = krtld_rela(relocs, i);
@@ -100,28 +98,43 @@ static __attribute__((noinline)) bool relocate_one(struct krtld *krtld, struct k
 	return true;
 }
 
-/* One loop for nearly all of them: S + A or S + A - P, in 4 or 8 bytes, and the symbol no stub. */
-static bool relocate_section(struct krtld *krtld, struct krtld_module *module,
-			     const struct krtld_relocs *relocs)
+/*
+ * Nearly all of them: S + A or S + A - P, in 4 or 8 bytes, the symbol no stub, and the value in
+ * range. Stores those, from number i on, and says which is the first that is not such a one.
+ */
+static uint64_t store_usual(const struct krtld_relocs *relocs, uint64_t i,
+			    const struct krtld_value *values, uint8_t *bytes, uint64_t address)
 {
-	const struct krtld_value *values = module->private->values;
-	const uint8_t *table = relocs->table, *end = table + relocs->count * RELA;
-	uint8_t *bytes = module->sections[relocs->target].bytes;
-	uint64_t address = module->sections[relocs->target].address;
+	const struct krtld_relocs here = *relocs; /* no store can change it */
 
-	for (const uint8_t *at = table; at < end; at += RELA) {
-		struct elf64_rela rela = krtld_rela_at(at);
+	for (; i < here.count; i++) {
+		struct elf64_rela rela = krtld_rela(&here, i);
 		const struct krtld_row *row = &krtld_arch_rows[ELF64_R_TYPE(rela.r_info)];
 		const struct krtld_value *symbol = &values[ELF64_R_SYM(rela.r_info)];
 		uint64_t place = address + rela.r_offset;
 		uint64_t value = symbol->value + (uint64_t)rela.r_addend - (place & row->minus_p);
-		bool odd = symbol->flags || value + row->bias > row->limit;
 
-		if (row->usual == 4 && !odd)
+		if (symbol->flags || value + row->bias > row->limit)
+			break;
+		if (row->usual == 4)
 			memcpy(bytes + rela.r_offset, &value, 4);
-		else if (row->usual == 8 && !odd)
+		else if (row->usual == 8)
 			memcpy(bytes + rela.r_offset, &value, 8);
-		else if (!relocate_one(krtld, module, relocs, (uint64_t)(at - table) / RELA))
+		else
+			break;
+	}
+	return i;
+}
+
+static bool relocate_section(struct krtld *krtld, struct krtld_module *module,
+			     const struct krtld_relocs *relocs)
+{
+	const struct krtld_section *section = &module->sections[relocs->target];
+	uint64_t i = 0;
+
+	while ((i = store_usual(relocs, i, module->private->values, section->bytes,
+				section->address)) < relocs->count) {
+		if (!relocate_one(krtld, module, relocs, i++))
 			return false;
 	}
 	return true;

@@ -15,91 +15,80 @@
 #include "alternatives/arch.h"
 #include "loader/load.h"
 
-/* A relocation and its surroundings. */
+/* A relocation and what it is about. */
 struct look {
-	const struct krtld *krtld;
-	const struct krtld_module *module;
 	const struct krtld_section *section;
 	const struct krtld_row *row;
 	const struct krtld_value *symbol;
 	struct elf64_rela rela;
 };
 
-enum finding { FOUND_NOTHING, FOUND_SITE, FOUND_REFERENCE };
-
-static struct look look_at(const struct krtld *krtld, const struct krtld_module *module,
-			   const struct krtld_relocs *relocs, uint64_t i)
+static struct look look_at(const struct krtld_module *module, const struct krtld_relocs *relocs,
+			   uint64_t i)
 {
 	struct elf64_rela rela = krtld_rela(relocs, i);
 
-	return (struct look){krtld,
-			     module,
-			     &module->sections[relocs->target],
+	return (struct look){&module->sections[relocs->target],
 			     &krtld_arch_rows[ELF64_R_TYPE(rela.r_info)],
-			     &module->private->values[ELF64_R_SYM(rela.r_info)],
-			     rela};
+			     &module->private->values[ELF64_R_SYM(rela.r_info)], rela};
 }
 
 /*
  * What is not the stub by name may still lead to it, by its section and an addend. A field that is
  * relative to its own end has an addend that is smaller by its width.
  */
-static unsigned neighbour_of(const struct look *look)
+static unsigned neighbour_of(const struct krtld *krtld, const struct krtld_module *module,
+			     const struct look *look)
 {
 	uint64_t target = look->symbol->value + (uint64_t)look->rela.r_addend;
 
 	if (look->row->formula == KRTLD_S_A_P)
 		target += look->row->width;
-	return krtld_stub_at(look->krtld, look->module, target);
+	return krtld_stub_at(krtld, module, target);
 }
 
-static unsigned hotinline_of(const struct look *look)
+static unsigned hotinline_of(const struct krtld *krtld, const struct krtld_module *module,
+			     const struct look *look)
 {
 	unsigned flags = look->symbol->flags;
 
+	if (!look->row->width)
+		return HOT_NONE;
 	if (flags & KRTLD_IS_STUB)
 		return look->symbol->hotinline;
-	return flags & KRTLD_NEAR_STUB ? neighbour_of(look) : HOT_NONE;
+	return flags & KRTLD_NEAR_STUB ? neighbour_of(krtld, module, look) : HOT_NONE;
 }
 
-static enum finding plain(struct krtld_reference *reference, enum krtld_plain reason)
-{
-	reference->reason = (uint8_t)reason;
-	return FOUND_REFERENCE;
-}
+#define PROVEN (-1)
 
-static enum finding examine(const struct look *look, struct hot_site *site,
-			    struct krtld_reference *reference)
+/* Whether it is PROVEN that a relocation which leads to a stub makes a site of that width, or else
+ * why not, an enum krtld_plain. */
+static int examine(const struct look *look, unsigned width, struct hot_site *site)
 {
-	unsigned hotinline = hotinline_of(look);
-	const struct krtld_section *section = look->section;
-
-	if (hotinline == HOT_NONE || !look->row->width)
-		return FOUND_NOTHING;
-	reference->address = section->address + look->rela.r_offset;
-	reference->type = ELF64_R_TYPE(look->rela.r_info);
-	reference->hotinline = (uint16_t)hotinline;
-	if (section->kind != KRTLD_TEXT)
-		return plain(reference, KRTLD_PLAIN_DATA);
+	if (look->section->kind != KRTLD_TEXT)
+		return KRTLD_PLAIN_DATA;
 	if (!look->row->branch)
-		return plain(reference, KRTLD_PLAIN_TYPE);
+		return KRTLD_PLAIN_TYPE;
 	if (!(look->symbol->flags & KRTLD_IS_STUB))
-		return plain(reference, KRTLD_PLAIN_SECTION);
+		return KRTLD_PLAIN_SECTION;
 	if (look->rela.r_addend != look->row->branch)
-		return plain(reference, KRTLD_PLAIN_ADDEND);
-	if (!hot_arch_prove(section->bytes, section->size, look->rela.r_offset,
-			    look->krtld->machine->table->hotinlines[hotinline].size, site))
-		return plain(reference, KRTLD_PLAIN_OPCODE);
-	site->hotinline = (uint16_t)hotinline;
-	return FOUND_SITE;
+		return KRTLD_PLAIN_ADDEND;
+	if (!hot_arch_prove(look->section->bytes, look->section->size, look->rela.r_offset, width,
+			    site))
+		return KRTLD_PLAIN_OPCODE;
+	site->hotinline = look->symbol->hotinline;
+	return PROVEN;
 }
 
-static bool overlaps(const struct look *look)
+static bool overlaps(const struct krtld *krtld, const struct krtld_module *module,
+		     const struct krtld_relocs *relocs, uint64_t i)
 {
-	return REFUSE(look->krtld, look->module, KRTLD_E_FORMAT, .section = look->section->name,
-		      .offset = look->rela.r_offset,
-		      .symbol = krtld_symbol_title(look->module, ELF64_R_SYM(look->rela.r_info)),
-		      .type = look->row->name, .what = "the relocation's field overlaps a site");
+	struct look look = look_at(module, relocs, i);
+
+	return REFUSE(krtld, module, KRTLD_E_FORMAT, .section = look.section->name,
+		      .offset = look.rela.r_offset,
+		      .symbol = krtld_symbol_title(module, ELF64_R_SYM(look.rela.r_info)),
+		      .type = look.row->name, .what = "the relocation's field overlaps a site");
 }
 
 /* Whether relocation i writes into a site. */
@@ -118,41 +107,41 @@ static bool is_clear(const struct krtld *krtld, const struct krtld_module *modul
 		     const struct krtld_relocs *relocs, uint64_t i, const struct hot_site *site)
 {
 	unsigned size = hot_site_size(krtld->machine->table, site);
-	bool before = i > 0 && intrudes(relocs, i - 1, site, size);
-	bool behind = i + 1 < relocs->count && intrudes(relocs, i + 1, site, size);
-	struct look look;
 
-	if (!before && !behind)
-		return true;
-	look = look_at(krtld, module, relocs, before ? i - 1 : i + 1);
-	return overlaps(&look);
+	if (i > 0 && intrudes(relocs, i - 1, site, size))
+		return overlaps(krtld, module, relocs, i - 1);
+	if (i + 1 < relocs->count && intrudes(relocs, i + 1, site, size))
+		return overlaps(krtld, module, relocs, i + 1);
+	return true;
 }
 
 bool krtld_note(struct krtld *krtld, struct krtld_module *module, const struct krtld_relocs *relocs,
 		uint64_t i)
 {
 	struct krtld_found *found = &module->private->found;
-	struct look look = look_at(krtld, module, relocs, i);
-	struct krtld_reference reference, *new_reference;
+	struct look look = look_at(module, relocs, i);
+	unsigned hotinline = hotinline_of(krtld, module, &look);
+	struct krtld_reference *reference;
 	struct hot_site site, *new_site;
+	int finding;
 
-	switch (examine(&look, &site, &reference)) {
-	case FOUND_NOTHING: break;
-	case FOUND_REFERENCE:
-		new_reference = krtld_add(krtld, module, &found->references, sizeof reference);
-		if (!new_reference)
-			return false;
-		*new_reference = reference;
-		break;
-	case FOUND_SITE:
+	if (hotinline == HOT_NONE)
+		return true;
+	finding = examine(&look, krtld->machine->table->hotinlines[hotinline].size, &site);
+	if (finding == PROVEN) {
 		if (module->private->ordered && !is_clear(krtld, module, relocs, i, &site))
 			return false;
 		new_site = krtld_add(krtld, module, &found->sites, sizeof site);
-		if (!new_site)
-			return false;
-		*new_site = site;
+		if (new_site)
+			*new_site = site;
+		return new_site != NULL;
 	}
-	return true;
+	reference = krtld_add(krtld, module, &found->references, sizeof *reference);
+	if (reference)
+		*reference = (struct krtld_reference){look.section->address + look.rela.r_offset,
+						      ELF64_R_TYPE(look.rela.r_info),
+						      (uint16_t)hotinline, (uint8_t)finding};
+	return reference != NULL;
 }
 
 static bool add_stubs(struct krtld *krtld, struct krtld_module *module, uint32_t section)
@@ -294,32 +283,29 @@ static uint32_t site_before(const struct hot_text *text, uint64_t offset)
  * Whether a relocation writes into a site, other than the one that made it. The bodies of stubs are
  * made of relocated code and checked by the engine.
  */
-static bool is_intruder(const struct look *look, const struct krtld_relocs *relocs, uint64_t i,
-			const struct hot_text *text)
+static bool is_intruder(const struct krtld *krtld, const struct krtld_module *module,
+			const struct krtld_relocs *relocs, uint64_t i, const struct hot_text *text)
 {
+	struct look look = look_at(module, relocs, i);
 	const struct hot_site *site =
-	    &text->sites[site_before(text, look->rela.r_offset + look->row->width)];
-	struct krtld_reference reference;
-	struct hot_site own;
+	    &text->sites[site_before(text, look.rela.r_offset + look.row->width)];
+	bool made = look.rela.r_offset == site->offset + 1ull && look.row->branch &&
+		    look.rela.r_addend == look.row->branch &&
+		    (look.symbol->flags & KRTLD_IS_STUB) &&
+		    look.symbol->hotinline == site->hotinline;
 
-	return site->form != HOT_STUB &&
-	       intrudes(relocs, i, site, hot_site_size(look->krtld->machine->table, site)) &&
-	       (examine(look, &own, &reference) != FOUND_SITE || own.offset != site->offset);
+	return site->form != HOT_STUB && !made &&
+	       intrudes(relocs, i, site, hot_site_size(krtld->machine->table, site));
 }
 
-/* Two relocations that made one site have left two, at one offset. */
-static bool check_twins(const struct look *look, const struct hot_text *text)
+/* Two relocations that made one site have left two, at one offset: whether number i is of them. */
+static bool is_twin(const struct krtld_relocs *relocs, uint64_t i, const struct hot_text *text)
 {
-	for (uint32_t i = 1; i < text->nsites; i++) {
-		struct look twin = *look;
+	uint64_t offset = krtld_rela(relocs, i).r_offset - 1;
+	uint32_t at = site_before(text, offset + 1);
 
-		if (text->sites[i - 1].offset != text->sites[i].offset ||
-		    text->sites[i - 1].form == HOT_STUB || text->sites[i].form == HOT_STUB)
-			continue;
-		twin.rela.r_offset = text->sites[i].offset + 1;
-		return overlaps(&twin);
-	}
-	return true;
+	return at > 0 && text->sites[at].offset == offset && text->sites[at - 1].offset == offset &&
+	       text->sites[at].form != HOT_STUB && text->sites[at - 1].form != HOT_STUB;
 }
 
 /* Every relocation of a text against every site, and once more what is in front of each. */
@@ -327,12 +313,10 @@ static bool check_text(const struct krtld *krtld, const struct krtld_module *mod
 		       const struct krtld_relocs *relocs, const struct hot_text *text)
 {
 	struct hot_site *sites = module->sites + (text->sites - module->sites);
-	struct look look;
 
 	for (uint64_t i = 0; i < relocs->count; i++) {
-		look = look_at(krtld, module, relocs, i);
-		if (is_intruder(&look, relocs, i, text))
-			return overlaps(&look);
+		if (is_intruder(krtld, module, relocs, i, text) || is_twin(relocs, i, text))
+			return overlaps(krtld, module, relocs, i);
 	}
 	for (uint32_t i = 0; i < text->nsites; i++) {
 		unsigned width = krtld->machine->table->hotinlines[sites[i].hotinline].size;
@@ -342,7 +326,7 @@ static bool check_text(const struct krtld *krtld, const struct krtld_module *mod
 
 		(void)proven; /* as before: nobody has written into it since */
 	}
-	return check_twins(&look, text);
+	return true;
 }
 
 static bool check_intruders(const struct krtld *krtld, const struct krtld_module *module)

@@ -50,24 +50,14 @@ void hot_arch_mark(uint8_t *bytes, unsigned n)
 	}
 }
 
-/* Legacy and REX prefixes (SDM vol. 2A, 2.1.1 and 2.2.1), but for LOCK, which no branch takes.
- * 0: the byte is none. */
-static unsigned prefix_class(uint8_t byte)
-{
-	switch (byte) {
-	case 0x26:
-	case 0x2e:
-	case 0x36:
-	case 0x3e: return HOT_ARCH_SEGMENT;
-	case 0x64:
-	case 0x65: return HOT_ARCH_FS_GS;
-	case 0x66: return HOT_ARCH_OPERAND;
-	case 0x67: return HOT_ARCH_ADDRESS;
-	case 0xf2:
-	case 0xf3: return HOT_ARCH_REPEAT;
-	default: return (byte & 0xf0) == 0x40 ? HOT_ARCH_REX : 0;
-	}
-}
+/* The class of each byte that is a legacy or REX prefix (SDM vol. 2A, 2.1.1 and 2.2.1), but for
+ * LOCK, which no branch takes. */
+static const uint8_t prefix_class[256] = {
+    [0x26] = HOT_ARCH_SEGMENT, [0x2e] = HOT_ARCH_SEGMENT,      [0x36] = HOT_ARCH_SEGMENT,
+    [0x3e] = HOT_ARCH_SEGMENT, [0x64] = HOT_ARCH_FS_GS,        [0x65] = HOT_ARCH_FS_GS,
+    [0x66] = HOT_ARCH_OPERAND, [0x67] = HOT_ARCH_ADDRESS,      [0xf2] = HOT_ARCH_REPEAT,
+    [0xf3] = HOT_ARCH_REPEAT,  [0x40 ... 0x4f] = HOT_ARCH_REX,
+};
 
 bool hot_arch_prove(const uint8_t *section, uint64_t size, uint64_t field, unsigned width,
 		    struct hot_site *site)
@@ -83,7 +73,7 @@ bool hot_arch_prove(const uint8_t *section, uint64_t size, uint64_t field, unsig
 	site->form = section[start] == CALL_REL32 ? HOT_CALL : HOT_JMP;
 	site->flags = 0;
 	if (start > 0)
-		site->flags |= (uint8_t)(prefix_class(section[start - 1]) << HOT_PREFIX_SHIFT);
+		site->flags |= (uint8_t)(prefix_class[section[start - 1]] << HOT_PREFIX_SHIFT);
 	if (width > HOT_ARCH_BRANCH + 1 && size - start >= width) {
 		hot_arch_mark(mark, width - HOT_ARCH_BRANCH);
 		if (memcmp(section + start + HOT_ARCH_BRANCH, mark, width - HOT_ARCH_BRANCH) == 0)
