@@ -192,6 +192,14 @@ static void print_memory(const struct bench_text *b, const struct options *optio
 	    bytes_per_site(b, "section table: module file",
 			   records + replacements + 2 * rela * b->nrecords,
 			   "records with two relocations each, and replacements"),
+	    {"patching",
+	     "memory",
+	     "hotinline: once for all modules",
+	     "B",
+	     "struct hot_machine",
+	     0,
+	     {(double)hot_machine_size(&hot_table)},
+	     1},
 	};
 
 	result_print(results, sizeof results / sizeof results[0], options->table);

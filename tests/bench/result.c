@@ -25,14 +25,6 @@ static void quartiles(const struct result *result, double three[3])
 		three[i] = sorted[(result->nvalues - 1) * (i + 1) / 4];
 }
 
-double result_median(const struct result *result)
-{
-	double three[3];
-
-	quartiles(result, three);
-	return three[1];
-}
-
 /* Every text here is a constant of the program's: none needs to be escaped. */
 static void print_json(const struct result *result)
 {
@@ -50,8 +42,10 @@ static void print_json(const struct result *result)
 
 static void print_row(const struct result *result, const struct result *base)
 {
-	double three[3], other = result_median(base);
+	double three[3], other;
 
+	quartiles(base, three);
+	other = three[1];
 	quartiles(result, three);
 	printf("  %-52s %9.2f %-10s", result->what, three[1], result->unit);
 	if (strcmp(result->unit, base->unit) == 0 && other > 0)

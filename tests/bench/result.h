@@ -1,6 +1,6 @@
 /*
  * What a benchmark program says: a line of JSON for tests/bench/run.py, or a table for a person.
- * Used by patching.c and runtime.c.
+ * Used by every benchmark that is written in C.
  */
 #ifndef HOTINLINE_TESTS_BENCH_RESULT_H
 #define HOTINLINE_TESTS_BENCH_RESULT_H
@@ -24,8 +24,6 @@ struct result {
 
 /* As a row of a table: the median, and its ratio to that of the first of its case. */
 void result_print(const struct result *results, unsigned nresults, bool table);
-
-double result_median(const struct result *result);
 
 /* Nanoseconds of a clock that nobody sets. */
 double result_now(void);

@@ -1,6 +1,6 @@
 /*
- * What runtime.c measures: a function for each loop, named case_contender, that runs it n times and
- * returns what does not depend on the contender. runtime_loops.c has them; it is compiled like a
+ * What runtime.c measures: functions operation_contender_around(n), each with a loop of n turns. What
+ * they return does not depend on the contender. runtime_loops.c has them; it is compiled like a
  * module.
  */
 #ifndef HOTINLINE_TESTS_BENCH_RUNTIME_LOOPS_H

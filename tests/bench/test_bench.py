@@ -43,7 +43,7 @@ def test_patching_measures_every_contender_in_every_case() -> None:
     cases: dict[str, set[str]] = {}
     for result in results:
         cases.setdefault(result["case"], set()).add(result["what"])
-    assert len(cases.pop("memory")) == 4
+    assert len(cases.pop("memory")) == 5
     assert set(cases) == {"10 sites", "10 sites, no feature", "300 sites", "300 sites, no feature"}
     assert len({frozenset(whats) for whats in cases.values()}) == 1, "the same contenders in all"
 

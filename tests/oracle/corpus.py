@@ -11,6 +11,7 @@ import functools
 import multiprocessing
 import multiprocessing.pool
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -44,9 +45,8 @@ HIGH = 0x7F0000000000  # a base that no field of 32 bits reaches
 FAR = 0x140000000  # bytes to other symbols that no field of 32 bits reaches
 EVERY = {"modules": 10, "compiled": 1}  # of a part, which objects are misplaced as well
 EVERY_MEMBER = 5
-SOME = {
-    way: WAYS[way] for way in ("O0", "O3", "Os", "noplt", "kernel", "large", "debug", "fat-lto")
-}
+EVERY_SECONDS = 5.0  # a line of progress
+SOME = {way: WAYS[way] for way in ("O0", "O3", "Os", "noplt", "large", "debug")}
 FEW = {way: WAYS[way] for way in ("O0", "O2", "noplt", "large-pic", "debug-pic")}
 
 Pool = multiprocessing.pool.Pool
@@ -119,23 +119,31 @@ def recipes() -> list[Recipe]:
     for source in [*OBJECTS.glob("*.c*"), *(ROOT / "tests/host/objects").glob("*.c")]:
         ways = FEW if source.name == "library.cpp" else WAYS
         found += compiled(source, folder, ways)
-    for source in [*(ROOT / "loader").glob("*.c"), *(ROOT / "alternatives").glob("*.c")]:
+    for source in [*(ROOT / "loader").glob("[!t]*.c"), *(ROOT / "alternatives").glob("*.c")]:
         found += compiled(source, folder, SOME)
-    assembly = [*OBJECTS.glob("*.s"), *OBJECTS.glob("*.asm"), ROOT / "generated/hotstubs.asm"]
+    assembly = [*OBJECTS.glob("*.s"), *OBJECTS.glob("*.asm")]
     assembly.append(ROOT / "tests/host/objects/forms.asm")
     found += [assembled(source, folder) for source in assembly]
     return [*sorted(found, key=lambda recipe: recipe.output), many_sections(folder, SECTIONS)]
 
 
+def compiled_files(pool: Pool) -> list[Path]:
+    """Compiles what is not there yet; this tree's kernel and its modules are."""
+    wanted, found = recipes(), []
+    said = time.monotonic()
+    for path in pool.imap_unordered(make_one, wanted, chunksize=4):
+        found.append(path)
+        if time.monotonic() - said > EVERY_SECONDS or len(found) == len(wanted):
+            said = time.monotonic()
+            say(f"compiled: {len(found)} of {len(wanted)} objects made")
+    own = [ROOT / "build/kernel/unix.o", *(ROOT / "build/modules").glob("*.ko")]
+    return sorted(found + [path for path in own if path.exists()])
+
+
 def files_of(part: str, packages: Packages, pool: Pool) -> list[Path]:
     if part == "modules":
         return module_files(packages)
-    if part in ARCHIVES:
-        return member_files(packages, part)
-    made = recipes()
-    say(f"compiled: {len(made)} objects to make")
-    own = [ROOT / "build/kernel/unix.o", *sorted((ROOT / "build/modules").glob("*.ko"))]
-    return [*pool.map(make_one, made, chunksize=4), *(path for path in own if path.exists())]
+    return member_files(packages, part) if part in ARCHIVES else compiled_files(pool)
 
 
 def misplaced(part: str, files: list[Path]) -> Iterator[Job]:
@@ -155,7 +163,7 @@ def run_jobs(pool: Pool, tools: Tools, part: str, jobs: list[Job], report: Repor
         report.add(part, str(job.path.relative_to(ROOT)), job.command(), verdict)
         if verdict.status == DIFFERS:
             say(f"differs: {job.path.name}: {verdict.reason[:200]}")
-        if time.monotonic() - said > 5 or number == len(jobs):
+        if time.monotonic() - said > EVERY_SECONDS or number == len(jobs):
             said = time.monotonic()
             say(f"{part}: {number} of {len(jobs)}, {report.parts[part].differs} differ,"
                 f" {said - started:.0f} s")
@@ -173,6 +181,7 @@ def run(parts: list[str], processes: int, tools: Tools, packages: Packages) -> R
             wrong += misplaced(part, files) if "misplaced" in parts else []
             if part in parts:
                 run_jobs(pool, tools, part, [Job(part, path) for path in files], report)
+                report.write(FOLDER)  # so that an interruption leaves what was done
         if wrong:
             run_jobs(pool, tools, "misplaced", wrong, report)
     return report
@@ -204,11 +213,15 @@ def main() -> int:
         say(f"{options.krtld} is not there: `make all' builds it")
         return 2
     packages = Packages(FOLDER, options.kernel, say)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends the workers
     try:
         report = run(parts, max(1, options.jobs), Tools(options.krtld.resolve()), packages)
     except (CannotFetch, CannotMake) as error:
         say(str(error))
         return 2
+    except KeyboardInterrupt:
+        say(f"interrupted; what is done is in {FOLDER}/report.txt")
+        return 128 + signal.SIGINT
     report.write(FOLDER)
     print(report.text(), end="")
     return 1 if report.differences else 0

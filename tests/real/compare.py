@@ -25,11 +25,12 @@ from objectfile import KERNEL, USER, Layout, ObjectFile, Place  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 KRTLD = ROOT / "build" / "real" / "krtld"
+DEFINED = "one of the functions is defined there"
 REFUSALS = {  # krtld's words: what to call it in a report
     "thread-local": "thread-local storage",
     "indirect functions": "IFUNC",
-    "the name of a hotinline": "one of the functions is defined there",
-    "though other stubs are": "one of the functions is defined there",
+    "the name of a hotinline": DEFINED,
+    "though other stubs are": DEFINED,
 }
 CS = 0x2E
 NOTHING = 0x90  # before a site at the beginning of its section
@@ -47,7 +48,7 @@ class Result:
     refused: str = ""  # why krtld does not load it
     missed: list[str] = field(default_factory=list)
     invented: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)  # bytes
+    wrong: list[str] = field(default_factory=list)  # bytes, or refused for no good reason
 
     @property
     def problems(self) -> list[str]:
@@ -159,7 +160,7 @@ def compare(path: Path, base: int, krtld: Path = KRTLD) -> Result:
     """One object, loaded from that address on."""
     result = Result(path)
     file = ObjectFile(path)
-    if not CHOSEN.keys() & set(file.undefined):
+    if CHOSEN.keys().isdisjoint(file.undefined):
         return result
     layout = Layout(file, base, [*CHOSEN, TO, "baseline"])
     with tempfile.TemporaryDirectory() as name:
@@ -171,7 +172,11 @@ def compare(path: Path, base: int, krtld: Path = KRTLD) -> Result:
             text = _krtld(krtld, file, folder, "--cpu", "chosen", "--json")
             loaded = _read(layout, text, _dumped(layout, folder))
         except Refused as why:
-            result.refused = next((r for w, r in REFUSALS.items() if w in str(why)), str(why))
+            result.refused = next((r for w, r in REFUSALS.items() if w in str(why)), "otherwise")
+            if result.refused == "otherwise" or (
+                result.refused == DEFINED and not CHOSEN.keys() & file.defined
+            ):
+                result.wrong.append(f"refused: {why}")
             return result
     compare_found(count(file, CHOSEN.keys()), loaded.found, result)
     compare_bytes(layout, loaded, before, result)

@@ -21,8 +21,17 @@ from compare import KRTLD, ROOT, Result, base_of, compare  # noqa: E402
 
 CORPUS = ROOT / "build" / "corpus" / "unpacked"
 MEMBERS = ROOT / "build" / "real" / "members"
+MAGIC = b"!<arch>\n"
 SHOWN = 20  # problems
 EVERY = 5.0  # seconds between lines of progress
+
+
+def is_archive(path: Path) -> bool:
+    """And no script for the linker, nor a link to another package's file."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
 
 
 def extract(archive: Path) -> list[Path]:
@@ -46,7 +55,8 @@ def all_objects() -> dict[str, list[Path]]:
         if modules := sorted(package.rglob("*.ko")):
             found[package.name] = modules
         for archive in sorted(package.rglob("*.a")):
-            found[archive.name] = extract(archive)
+            if is_archive(archive) and (members := extract(archive)):
+                found[archive.name] = members
     return found
 
 
@@ -88,6 +98,20 @@ class Total:
             self.found[what] += len(getattr(result, what))
         self.problems += result.problems
 
+    def merge(self, other: Total) -> None:
+        self.objects += other.objects
+        self.silent += other.silent
+        self.prefixed += other.prefixed
+        for name in ("sites", "filled", "plain", "refused", "found"):
+            getattr(self, name).update(getattr(other, name))
+        self.problems += other.problems
+
+    def line(self) -> str:
+        return (
+            f"{self.objects:,} objects, {self.refused.total():,} refused, {self.sites.total():,}"
+            f" sites, {self.plain.total():,} plain references, {len(self.problems)} problems"
+        )
+
     def text(self) -> str:
         return (
             f"  objects           {self.objects:,}, {self.silent:,} of them without a reference\n"
@@ -113,7 +137,7 @@ def compare_all(title: str, paths: list[Path], jobs: int) -> Total:
                 said = time.monotonic()
                 print(f"{title}: {number} of {len(paths)}, {len(total.problems)} problems,"
                       f" {said - started:.0f} s", file=sys.stderr, flush=True)
-    print(f"{title}, {time.monotonic() - started:.0f} s\n{total.text()}", end="", flush=True)
+    print(f"{title}: {total.line()}, {time.monotonic() - started:.0f} s", flush=True)
     return total
 
 
@@ -131,12 +155,12 @@ def main() -> int:
     if not objects:
         print(f"no object below {CORPUS}: `make corpus' fetches them", file=sys.stderr)
         return 2
-    problems: list[str] = []
+    total = Total()
     for title, paths in objects.items():
-        problems += compare_all(title, paths, max(1, options.jobs)).problems
-    print("".join(f"{problem}\n" for problem in problems[:SHOWN]), end="")
-    print(f"real-corpus: {sum(map(len, objects.values())):,} objects, {len(problems)} problems")
-    return 1 if problems else 0
+        total.merge(compare_all(title, paths, max(1, options.jobs)))
+    print("".join(f"{problem}\n" for problem in total.problems[:SHOWN]), end="")
+    print(f"real-corpus:\n{total.text()}", end="")
+    return 1 if total.problems else 0
 
 
 if __name__ == "__main__":

@@ -16,7 +16,10 @@ from objectfile import ObjectFile, Place, Section
 
 # What krtld calls it, in krtld_form_text() and at the beginning of krtld_plain_text().
 CALL, JMP = "call", "jmp"
-DATA, TYPE, ADDEND, OPCODE = "a pointer in data", "not a branch's", "the addend", "neither"
+DATA = "a pointer in data"
+TYPE = "not a branch's relocation"
+ADDEND = "the addend is not -4"
+OPCODE = "neither a direct call (e8) nor a direct jmp (e9)"
 FORMS = (CALL, JMP)
 
 PREFIXES = frozenset("cs ds es ss fs gs data16 addr32 bnd notrack rep repz repnz lock".split())

@@ -65,12 +65,12 @@ class ObjectFile:
             for i, r in enumerate(rows)
         ]
         self.undefined: list[str] = []
+        self.defined: set[str] = set()
         for row, table in zip(rows, contents):
             if row[1] == SHT_SYMTAB:
-                strings = contents[row[6]]
-                self.undefined = [
-                    _text(strings, s[0]) for s in SYM.iter_unpack(table) if s[0] and not s[3]
-                ]
+                symbols = [(_text(contents[row[6]], s[0]), s[3]) for s in SYM.iter_unpack(table)]
+                self.undefined = [name for name, section in symbols if name and not section]
+                self.defined = {name for name, section in symbols if section}
 
     def disassembled(self) -> list[Section]:
         """What objdump -d shows, in its order."""

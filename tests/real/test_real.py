@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from compare import KRTLD, ROOT, Result, compare, compare_found
+from compare import DEFINED, KRTLD, REFUSALS, ROOT, Result, compare, compare_found
 from corpus import Total, compare_all, extract
 from count import ADDEND, CALL, DATA, JMP, OPCODE, TYPE, Lost, Reference, count
 from expect import ANY, CHOSEN, PREFIX, SITE, expected, wrong_code
@@ -103,8 +103,7 @@ def test_in_a_real_archive_no_site_is_missed_none_is_invented(
 def test_only_storage_of_threads_ifunc_and_definitions_are_refused(
     name: str, totals: dict[str, Total]
 ) -> None:
-    named = {"thread-local storage", "IFUNC", "one of the functions is defined there"}
-    assert totals[name].refused.keys() <= named
+    assert totals[name].refused.keys() <= set(REFUSALS.values())
 
 
 def test_real_archives_hold_every_kind_of_reference(totals: dict[str, Total]) -> None:
@@ -117,15 +116,13 @@ def test_real_archives_hold_every_kind_of_reference(totals: dict[str, Total]) ->
 
 
 @pytest.mark.parametrize("name", ["z", "lua5.4", "sqlite3"])
-def test_a_whole_library_in_one_object_is_patched(name: str) -> None:
+def test_a_whole_library_that_defines_one_of_the_functions_is_refused(name: str) -> None:
     result = compare(ROOT / "build" / "tests" / "libraries" / f"{name}.o", USER)
-    # What the library defines itself is refused as a whole: its functions are the stubs' names.
     assert result.problems == []
-    assert result.refused == "one of the functions is defined there"
+    assert result.refused == DEFINED
 
 
-def test_modules_of_this_kernel_are_read_too(tmp_path: Path) -> None:
-    """At addresses where kernels have their modules, in the top 2 GiB."""
+def test_objects_are_loaded_where_kernels_have_their_modules(tmp_path: Path) -> None:
     result = compare(assemble(FORMS.replace("jmp 1f", "lfence"), tmp_path), KERNEL)
     assert (result.problems, result.refused) == ([], "")
     assert result.sites.total() == 9
@@ -241,6 +238,14 @@ def test_a_krtld_that_errs_is_noticed(lie: str, problem: str, forms: Path, tmp_p
     assert result.refused == ""
     assert bool(result.problems) == bool(problem)
     assert not problem or getattr(result, problem)
+
+
+@pytest.mark.parametrize("why", ["it: no", "it: the name of a hotinline"])
+def test_a_refusal_without_a_good_reason_is_noticed(why: str, forms: Path, tmp_path: Path) -> None:
+    refuses = tmp_path / "krtld"
+    refuses.write_text(f"#!/bin/sh\necho '{why}' >&2\nexit 2\n")
+    refuses.chmod(0o755)
+    assert compare(forms, USER, refuses).wrong == [f"refused: {why}"]
 
 
 def test_a_relocation_that_no_instruction_shows_is_an_error_of_the_count(
