@@ -106,8 +106,9 @@ static int fit(const struct rendering *r)
 enum { DEPENDS, READY_BYTES, READY_BRANCH, READY_STUB }; /* struct hot_ready's kind */
 
 /* Of nearly every site: what the machine has ready, or the branch to the stub. 0: look closer. */
-static unsigned ready_bytes(const struct hot_machine *machine, const struct hot_text *text,
-			    const struct hot_site *site, enum hot_state state, uint8_t *bytes)
+static inline __attribute__((always_inline)) unsigned
+ready_bytes(const struct hot_machine *machine, const struct hot_text *text,
+	    const struct hot_site *site, enum hot_state state, uint8_t *bytes)
 {
 	const struct hot_ready *ready = &machine->ready[2 * site->hotinline + site->form];
 	uint64_t address = text->address + site->offset;
@@ -126,9 +127,10 @@ static unsigned ready_bytes(const struct hot_machine *machine, const struct hot_
 }
 
 /* Any site. */
-static unsigned render(const struct hot_machine *machine, const struct hot_text *text,
-		       const struct hot_site *site, enum hot_state state, uint8_t *bytes,
-		       struct hot_error *error)
+static __attribute__((noinline)) unsigned render(const struct hot_machine *machine,
+						 const struct hot_text *text,
+						 const struct hot_site *site, enum hot_state state,
+						 uint8_t *bytes, struct hot_error *error)
 {
 	const struct hot_table *table = machine->table;
 	struct rendering r = {machine, site, NULL, text->address + site->offset, 0, bytes, error};
@@ -151,9 +153,10 @@ static unsigned render(const struct hot_machine *machine, const struct hot_text 
 	return write_code(&r, (unsigned)at, site->form != HOT_CALL) ? r.room : 0;
 }
 
-unsigned hot_site_bytes(const struct hot_machine *machine, const struct hot_text *text,
-			const struct hot_site *site, enum hot_state state, uint8_t *bytes,
-			struct hot_error *error)
+static inline __attribute__((always_inline)) unsigned
+site_bytes(const struct hot_machine *machine, const struct hot_text *text,
+	   const struct hot_site *site, enum hot_state state, uint8_t *bytes,
+	   struct hot_error *error)
 {
 	bool usual = site->form < HOT_STUB && !site->flags &&
 		     site->hotinline < machine->table->nhotinlines &&
@@ -161,8 +164,15 @@ unsigned hot_site_bytes(const struct hot_machine *machine, const struct hot_text
 		     (state == HOT_BEFORE || machine->decided);
 	unsigned size = usual ? ready_bytes(machine, text, site, state, bytes) : 0;
 
-	error->reason = HOT_OK;
 	return size ? size : render(machine, text, site, state, bytes, error);
+}
+
+unsigned hot_site_bytes(const struct hot_machine *machine, const struct hot_text *text,
+			const struct hot_site *site, enum hot_state state, uint8_t *bytes,
+			struct hot_error *error)
+{
+	error->reason = HOT_OK;
+	return site_bytes(machine, text, site, state, bytes, error);
 }
 
 /* The machine's choice for one form, if it is the same at every site of 5 bytes. */
@@ -201,28 +211,40 @@ void hot_decide(struct hot_machine *machine, const struct hot_features *features
 	machine->decided = true;
 }
 
-/* Most sites have the size of a branch, which a compiler can compare and copy in two moves. */
+/* Most sites are a branch, which is compared and copied as it was made: an opcode and a word. */
 static bool same(const uint8_t *a, const uint8_t *b, unsigned size)
 {
-	return size == HOT_ARCH_BRANCH ? memcmp(a, b, HOT_ARCH_BRANCH) == 0
-				       : memcmp(a, b, size) == 0;
+	if (size == HOT_ARCH_BRANCH)
+		return a[0] == b[0] && memcmp(a + 1, b + 1, HOT_ARCH_BRANCH - 1) == 0;
+	return memcmp(a, b, size) == 0;
 }
 
 static void copy(uint8_t *to, const uint8_t *from, unsigned size)
 {
+	to[0] = from[0];
 	if (size == HOT_ARCH_BRANCH)
-		memcpy(to, from, HOT_ARCH_BRANCH);
+		memcpy(to + 1, from + 1, HOT_ARCH_BRANCH - 1);
 	else
-		memcpy(to, from, size);
+		memcpy(to + 1, from + 1, size - 1);
 }
 
-static bool refuse_bytes(const struct rendering *r, enum hot_reason reason, const uint8_t *found,
-			 unsigned size)
+static bool refuse_site(const struct hot_text *text, const struct hot_site *site,
+			enum hot_reason reason, struct hot_error *error)
 {
-	(void)refuse(r, reason, HOT_NONE);
-	r->error->size = (uint8_t)size;
-	memcpy(r->error->expected, r->bytes, size);
-	memcpy(r->error->found, found, size);
+	struct rendering r = {
+	    .site = site, .address = text->address + site->offset, .error = error};
+
+	return refuse(&r, reason, HOT_NONE);
+}
+
+static bool refuse_bytes(const struct hot_text *text, const struct hot_site *site,
+			 enum hot_reason reason, const uint8_t *expected, unsigned size,
+			 struct hot_error *error)
+{
+	(void)refuse_site(text, site, reason, error);
+	error->size = (uint8_t)size;
+	memcpy(error->expected, expected, size);
+	memcpy(error->found, text->bytes + site->offset, size);
 	return false;
 }
 
@@ -232,19 +254,16 @@ static bool plan_site(const struct hot_machine *machine, const struct hot_text *
 		      const struct hot_site *site, uint64_t *end, struct hot_error *error)
 {
 	uint8_t bytes[HOT_SITE_MAX + 1];
-	const uint8_t *found = text->bytes + site->offset;
-	unsigned size = hot_site_bytes(machine, text, site, HOT_BEFORE, bytes, error);
-	struct rendering r = {
-	    .site = site, .address = text->address + site->offset, .bytes = bytes, .error = error};
+	unsigned size = site_bytes(machine, text, site, HOT_BEFORE, bytes, error);
 
 	if (size == 0)
 		return false;
 	if (site->offset < *end)
-		return refuse(&r, HOT_E_OVERLAP, HOT_NONE);
+		return refuse_site(text, site, HOT_E_OVERLAP, error);
 	*end = (uint64_t)site->offset + size;
-	if (!same(bytes, found, size))
-		return refuse_bytes(&r, HOT_E_OLD_BYTES, found, size);
-	return hot_site_bytes(machine, text, site, HOT_NOW, bytes, error) != 0;
+	if (!same(bytes, text->bytes + site->offset, size))
+		return refuse_bytes(text, site, HOT_E_OLD_BYTES, bytes, size, error);
+	return site_bytes(machine, text, site, HOT_NOW, bytes, error) != 0;
 }
 
 static bool plan(const struct hot_machine *machine, const struct hot_text *texts, unsigned ntexts,
@@ -271,8 +290,7 @@ static void commit(const struct hot_machine *machine, const struct hot_text *tex
 	for (unsigned t = 0; t < ntexts; t++) {
 		for (unsigned i = 0; i < texts[t].nsites; i++) {
 			const struct hot_site *site = &texts[t].sites[i];
-			unsigned size =
-			    hot_site_bytes(machine, &texts[t], site, state, bytes, &error);
+			unsigned size = site_bytes(machine, &texts[t], site, state, bytes, &error);
 
 			copy(texts[t].bytes + site->offset, bytes, size);
 		}
@@ -283,14 +301,12 @@ static bool verify_site(const struct hot_machine *machine, const struct hot_text
 			const struct hot_site *site, enum hot_state state, struct hot_error *error)
 {
 	uint8_t bytes[HOT_SITE_MAX + 1];
-	const uint8_t *found = text->bytes + site->offset;
-	unsigned size = hot_site_bytes(machine, text, site, state, bytes, error);
-	struct rendering r = {
-	    .site = site, .address = text->address + site->offset, .bytes = bytes, .error = error};
+	unsigned size = site_bytes(machine, text, site, state, bytes, error);
 
 	if (size == 0)
 		return false;
-	return same(bytes, found, size) || refuse_bytes(&r, HOT_E_VERIFY, found, size);
+	return same(bytes, text->bytes + site->offset, size) ||
+	       refuse_bytes(text, site, HOT_E_VERIFY, bytes, size, error);
 }
 
 bool hot_verify(const struct hot_machine *machine, const struct hot_text *texts, unsigned ntexts,
