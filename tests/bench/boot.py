@@ -72,11 +72,11 @@ def run(*command: str | Path, stdin: str | None = None, cwd: Path = ROOT) -> Non
         raise BenchError(f"{command[0]}: status {done.returncode}\n{done.stderr.strip()}")
 
 
-def make_sites(sites: int, kinds: tuple[str, ...] = KINDS) -> Path:
+def make_sites(sites: int) -> Path:
     """An object with that many calls, which nobody runs: one kind after the other."""
     source, made = OUT / f"sites{sites}.asm", OUT / f"sites{sites}.o"
-    calls = "\n".join(f"\thotcall {kind}" for kind in kinds)
-    source.write_text(f'%include "hotinline.inc"\n\tsection .text\n%rep {sites // len(kinds)}\n'
+    calls = "\n".join(f"\thotcall {kind}" for kind in KINDS)
+    source.write_text(f'%include "hotinline.inc"\n\tsection .text\n%rep {sites // len(KINDS)}\n'
                       f"{calls}\n%endrep\n\tret\n")
     run("nasm", "-f", "elf64", "-Igenerated/", source, "-o", made)
     return made
@@ -234,7 +234,7 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except BenchError as error:
+    except (BenchError, Ended, FileNotFoundError) as error:
         sys.exit(f"boot.py: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
