@@ -2,9 +2,10 @@
 """What booting costs, and how much of it is krtld's and do_hotinlines()'s.
 
 Boots unix as it is, and with 1,000 and 100,000 sites more, in QEMU with `-icount shift=0`: the time
-stamp counter then counts instructions, and the figures are the same each time, wherever unix lies
-(tests/qemu/test_timing.py). Boots without -icount give the time on the clock. One record a line, as
-JSON; a table with --table, and on a terminal.
+stamp counter then counts instructions, and krtld and do_hotinlines() take the same each time,
+wherever unix lies (tests/qemu/test_timing.py); all of a boot may wait a little for the serial line.
+Boots without -icount give the time on the clock. One record a line, as JSON; a table with --table,
+and on a terminal.
 """
 
 from __future__ import annotations
