@@ -60,6 +60,7 @@ enum prot {
 };
 void paging_init(uint64_t root);
 bool paging_map(uint64_t address, uint64_t physical, enum prot prot);
+bool paging_map_pages(uint64_t address, uint64_t physical, size_t n, enum prot prot);
 bool paging_prepare(uint64_t address, uint64_t size); /* makes the tables; later maps can't fail */
 void paging_protect(uint64_t address, enum prot prot);
 void paging_unmap(uint64_t address);

@@ -28,9 +28,10 @@ void panic(const char *format, ...)
 
 static void map_physical(uint64_t start, uint64_t end)
 {
-	for (uint64_t at = start & ~PAGE_MASK; at < end; at += PAGE_SIZE)
-		if (!paging_map(PHYSMAP + at, at, PROT_RW))
-			panic("no memory for page tables: give QEMU more than -m 16M");
+	start &= ~PAGE_MASK;
+	if (start < end && !paging_map_pages(PHYSMAP + start, start,
+					     (end - start + PAGE_MASK) / PAGE_SIZE, PROT_RW))
+		panic("no memory for page tables: give QEMU more than -m 16M");
 }
 
 /* All RAM below PHYSMAP_MAX, and the archive wherever it is. */

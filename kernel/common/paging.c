@@ -87,15 +87,30 @@ uint64_t paging_next(uint64_t address, uint64_t end)
 	return end;
 }
 
+/* n pages in a row: one walk for each table. What was not mapped is in no TLB (Intel SDM vol. 3A,
+ * 4.10.2.3), and needs no invlpg. */
+bool paging_map_pages(uint64_t address, uint64_t physical, size_t n, enum prot prot)
+{
+	uint64_t bits = prot_bits(prot), *pte = NULL;
+
+	for (; n; n--, pte++, address += PAGE_SIZE, physical += PAGE_SIZE) {
+		bool was_mapped;
+
+		if (!pte || !(address >> 12 & 511))
+			pte = walk(address, true);
+		if (!pte)
+			return false;
+		was_mapped = *pte & PTE_P;
+		*pte = physical | bits;
+		if (was_mapped)
+			invlpg(address);
+	}
+	return true;
+}
+
 bool paging_map(uint64_t address, uint64_t physical, enum prot prot)
 {
-	uint64_t *pte = walk(address, true);
-
-	if (!pte)
-		return false;
-	*pte = physical | prot_bits(prot);
-	invlpg(address);
-	return true;
+	return paging_map_pages(address, physical, 1, prot);
 }
 
 bool paging_prepare(uint64_t address, uint64_t size)

@@ -2,9 +2,10 @@
 """What booting costs, and how much of it is krtld's and do_hotinlines()'s.
 
 Boots unix as it is, and with 1,000 and 100,000 sites more, in QEMU with `-icount shift=0`: the time
-stamp counter then counts instructions, and the figures are the same each time, wherever unix lies
-(tests/qemu/test_timing.py). Boots without -icount give the time on the clock. One record a line, as
-JSON; a table with --table, and on a terminal.
+stamp counter then counts instructions, and krtld and do_hotinlines() take the same each time,
+wherever unix lies (tests/qemu/test_timing.py); all of a boot may wait a little for the serial line.
+Boots without -icount give the time on the clock. One record a line, as JSON; a table with --table,
+and on a terminal.
 """
 
 from __future__ import annotations
@@ -72,11 +73,11 @@ def run(*command: str | Path, stdin: str | None = None, cwd: Path = ROOT) -> Non
         raise BenchError(f"{command[0]}: status {done.returncode}\n{done.stderr.strip()}")
 
 
-def make_sites(sites: int, kinds: tuple[str, ...] = KINDS) -> Path:
+def make_sites(sites: int) -> Path:
     """An object with that many calls, which nobody runs: one kind after the other."""
     source, made = OUT / f"sites{sites}.asm", OUT / f"sites{sites}.o"
-    calls = "\n".join(f"\thotcall {kind}" for kind in kinds)
-    source.write_text(f'%include "hotinline.inc"\n\tsection .text\n%rep {sites // len(kinds)}\n'
+    calls = "\n".join(f"\thotcall {kind}" for kind in KINDS)
+    source.write_text(f'%include "hotinline.inc"\n\tsection .text\n%rep {sites // len(KINDS)}\n'
                       f"{calls}\n%endrep\n\tret\n")
     run("nasm", "-f", "elf64", "-Igenerated/", source, "-o", made)
     return made
@@ -234,7 +235,7 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except BenchError as error:
+    except (BenchError, Ended, FileNotFoundError) as error:
         sys.exit(f"boot.py: {error}")
     except KeyboardInterrupt:
         sys.exit(130)

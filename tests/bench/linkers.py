@@ -157,8 +157,9 @@ def measure(linkers: list[Linker], path: Path, repeat: int, folder: Path) -> Non
     n = relocations(path)
     symbol = prepare(path, folder)
     values: dict[str, list[float]] = {linker.what: [] for linker in linkers}
-    for linker in linkers * repeat:
-        if linker not in linkers:
+    able = list(linkers)
+    for linker in able * repeat:
+        if linker not in able:
             continue
         try:
             spent = best(linker.link(path.name, symbol), folder, linker)
@@ -167,10 +168,11 @@ def measure(linkers: list[Linker], path: Path, repeat: int, folder: Path) -> Non
         except Slow:
             say({"what": linker.what, "missing": f"more than {SECONDS} s for {path.name}"})
             linkers.remove(linker)
+            able.remove(linker)
         except Refused as error:
             say({"what": linker.what, "missing": f"it refuses {path.name}: {error}"})
-            linkers.remove(linker)
-    for linker in linkers:
+            able.remove(linker)
+    for linker in able:
         say({"case": path.name, "what": linker.what, "unit": "ns/relocation", "n": n,
              "note": linker.note, "values": values[linker.what]})
 

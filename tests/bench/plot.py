@@ -53,17 +53,81 @@ def _modules(axes: pyplot.Axes, results: Results) -> None:
     modules = [case for case in results.cases("relocation") if case.endswith(".ko")]
     rows = results.merge("relocation", modules, "")
     _bars(axes, [row for row in rows if row.what in CONTENDERS],
-          f"Relocation of the {len(modules)} largest modules of Debian's kernel", CONTENDERS)
+          f"Relocation of {len(modules)} modules of Debian's kernel", CONTENDERS)
 
 
-def _panels(results: Results) -> list[Callable[[pyplot.Axes], None]]:
-    panels: list[Callable[[pyplot.Axes], None]] = []
+def _largest(results: Results, group: str, unit: str) -> str:
+    """The case with the largest n, among those with a row of that unit."""
+    rows = [row for row in results.rows if row.group == group and row.unit == unit]
+    return max(rows, key=lambda row: row.n).case
+
+
+def _patching(axes: pyplot.Axes, results: Results) -> None:
+    case = _largest(results, "patching", "ns/site")
+    rows = [row for row in results.of("patching", case) if row.unit == "ns/site"]
+    _bars(axes, rows, f"Patching {case}", {row.what: "0.45" for row in rows if "floor" in row.what})
+
+
+def _runtime(axes: pyplot.Axes, results: Results) -> None:
+    """Bars next to each other: one function, in each of its loops."""
+    cases = results.cases("runtime")
+    function = cases[0].split(",")[0]
+    cases = [case for case in cases if case.startswith(f"{function},")]
+    whats = [row.what for row in results.of("runtime", cases[0]) if row.unit == "ns/site"]
+    for i, case in enumerate(cases):
+        found = [results.find("runtime", case, what) for what in whats]
+        axes.barh([j + 0.8 * i / len(cases) for j in range(len(whats))],
+                  [row.median if row else 0 for row in found], 0.8 / len(cases),
+                  label=case.split(", ", 1)[-1])
+    axes.set_yticks([j + 0.4 - 0.4 / len(cases) for j in range(len(whats))], whats, fontsize=7)
+    axes.invert_yaxis()
+    axes.set(xlabel="ns/site", title=f"What a site costs: {function}")
+    axes.legend(fontsize=7)
+
+
+def _hotc(axes: pyplot.Axes, results: Results) -> None:
+    """Time over the number of declarations, both logarithmic."""
+    rows = [row for row in results.rows if row.group == "hotc" and row.unit == "ms"]
+    for what in dict.fromkeys(row.what for row in rows):
+        same = [row for row in rows if row.what == what]
+        axes.plot([row.n for row in same], [row.median for row in same], marker="o", markersize=4,
+                  label=what)
+    axes.set(xscale="log", yscale="log", xlabel="declarations", ylabel="milliseconds",
+             title="hotc, and the compilers behind it")
+    axes.grid(True, which="major", alpha=0.3)
+    axes.legend(fontsize=7)
+
+
+def _boot(axes: pyplot.Axes, results: Results) -> None:
+    """Instructions to the prompt: the two parts, and the rest."""
+    cases = [case for case in results.cases("boot") if results.find("boot", case, BOOT)]
+    left = [0.0] * len(cases)
+    for what, colour in (("krtld", "tab:blue"), ("do_hotinlines", "navy"), (BOOT, "0.75")):
+        found = [results.find("boot", case, what) for case in cases]
+        widths = [(row.median / 1e6 if row else 0) - (start if what == BOOT else 0)
+                  for row, start in zip(found, left)]
+        axes.barh(cases, widths, left=left, color=colour,
+                  label="the rest" if what == BOOT else what)
+        left = [start + width for start, width in zip(left, widths)]
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", labelsize=7)
+    axes.set(xlabel="million instructions", title="Boot to the prompt")
+    axes.legend(fontsize=7, loc="upper right")
+
+
+BOOT = "all of boot to the prompt"
+PANELS = {"patching": _patching, "runtime": _runtime, "hotc": _hotc, "boot": _boot}
+
+
+def _panels(results: Results) -> list[Callable[[pyplot.Axes, Results], None]]:
+    """What there is something to draw of."""
     cases = results.cases("relocation")
+    panels: list[Callable[[pyplot.Axes, Results], None]] = []
     if any(case.startswith("synthetic-") for case in cases):
-        panels.append(lambda axes: _linearity(axes, results))
+        panels.append(_linearity)
     if any(case.endswith(".ko") for case in cases):
-        panels.append(lambda axes: _modules(axes, results))
-    return panels
+        panels.append(_modules)
+    return panels + [panel for group, panel in PANELS.items() if results.cases(group)]
 
 
 def draw(results: Results, machine: str, out: Path) -> str:
@@ -78,9 +142,9 @@ def draw(results: Results, machine: str, out: Path) -> str:
     for axes in grid.flat[len(panels):]:
         axes.set_visible(False)
     for panel, axes in zip(panels, grid.flat):
-        panel(axes)
+        panel(axes, results)
     figure.suptitle(machine, fontsize=9)
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0, 1, 0.99))
     for suffix in (".svg", ".png"):
         figure.savefig(out.with_suffix(suffix), dpi=130, metadata={"Date": None} if suffix == ".svg"
                        else None)

@@ -52,7 +52,7 @@ STORES = "floor: stores"
 READ = "floor: object read once"
 
 # What the ratios of a group relate to; of the others, to the first row of the case.
-REFERENCES = {"relocation": STORES}
+REFERENCES = {"relocation": STORES, "boot": "all of boot to the prompt"}
 TARGETS = (Target("relocation", "krtld: relocation proper", 1.5, (STORES,)),
            Target("relocation", "krtld: whole load", 3.0, (STORES, READ)))
 
@@ -118,13 +118,18 @@ class Results:
     def merge(self, group: str, cases: Iterable[str], name: str) -> list[Result]:
         """One case out of several: each value is that of all of them, by their share of n."""
         rows = [row for case in cases for row in self.of(group, case)]
+        count = len({row.case for row in rows})
         merged = []
         for what in dict.fromkeys(row.what for row in rows):
             same = [row for row in rows if row.what == what]
             n = sum(row.n for row in same)
             repetitions = min(len(row.values) for row in same)
             values = [sum(row.values[i] * row.n for row in same) / n for i in range(repetitions)]
-            merged.append(Result(group, name, what, same[0].unit, values, n, same[0].note))
+            notes = {row.note for row in same}
+            note = notes.pop() if len(notes) == 1 else ""
+            if len(same) < count:
+                note = f"{len(same)} of {count}; {note}".rstrip("; ")
+            merged.append(Result(group, name, what, same[0].unit, values, n, note))
         return merged
 
     def as_json(self) -> list[dict[str, Any]]:

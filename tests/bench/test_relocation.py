@@ -93,7 +93,9 @@ def test_cases_are_merged_by_their_share() -> None:
     results = Results([Result("g", "a", "x", "ns", [1.0, 2.0], n=10),
                        Result("g", "b", "x", "ns", [4.0, 8.0], n=30)])
     (merged,) = results.merge("g", ["a", "b"], "both")
-    assert (merged.values, merged.n) == ([3.25, 6.5], 40)
+    assert (merged.values, merged.n, merged.note) == ([3.25, 6.5], 40, "")
+    results.rows.append(Result("g", "b", "y", "ns", [1.0], n=30, note="slow"))
+    assert results.merge("g", ["a", "b"], "both")[1].note == "1 of 2; slow"
 
 
 def test_a_target_needs_all_that_it_is_made_of() -> None:

@@ -27,6 +27,5 @@ $(COVERAGE)/krtld: $(COVERED) $(COVERED_TOOL) $(COVERAGE_TABLE)
 coverage-tools:
 	@command -v lcov >/dev/null || { \
 		echo "coverage: there is no lcov; \`make setup coverage\` installs it" >&2; exit 1; }
-coverage: coverage-tools $(COVERAGE)/host-tests $(COVERAGE)/krtld $(TEST_OBJECTS) $(TEST_LIBRARIES) \
-		build/bin/krtld
+coverage: coverage-tools $(COVERAGE)/host-tests $(COVERAGE)/krtld test-objects build/bin/krtld
 	@$(PYTHON) tests/host/coverage.py $(COVERAGE) tests/host/uncovered.txt

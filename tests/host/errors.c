@@ -222,3 +222,14 @@ Test(errors, the_name_of_a_section_cannot_break_the_line)
 	world_refuse_object(world, "it", object, KRTLD_E_UNDEFINED);
 	cr_expect(!strchr(world->lines[0], '\n'), "%s", world->lines[0]);
 }
+
+Test(errors, each_reason_of_the_engine_has_a_phrase_of_its_own)
+{
+	for (unsigned i = HOT_OK; i <= HOT_E_VERIFY; i++) {
+		cr_expect(hot_reason_text(i) && *hot_reason_text(i), "reason %u", i);
+		for (unsigned j = 0; j < i; j++)
+			cr_expect(strcmp(hot_reason_text(i), hot_reason_text(j)), "%u and %u", i,
+				  j);
+	}
+	cr_expect_str_eq(hot_reason_text(HOT_E_VERIFY + 1), "unknown reason");
+}

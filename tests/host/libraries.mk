@@ -5,6 +5,7 @@
 
 TEST_LIBRARIES := $(foreach l,z lua5.4 sqlite3,build/tests/libraries/$(l).o) \
 	build/tests/libraries/z/core.o
+test-objects: $(TEST_LIBRARIES)
 
 build/tests/libraries/%.o: tests/host/libraries.mk
 	$(call say,LD -r,$@)

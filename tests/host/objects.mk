@@ -19,6 +19,9 @@ way_common := -O2 -fno-pic -fcommon
 TEST_OBJECTS := $(foreach w,$(TEST_OBJECT_WAYS),$(foreach c,gcc clang, \
 	build/tests/objects/calls-$(c)-$(w).o build/tests/objects/data-$(c)-$(w).o)) \
 	build/tests/objects/forms-nasm.o
+# By this name for goals of files that make reads before this one.
+.PHONY: test-objects
+test-objects: $(TEST_OBJECTS)
 
 # test_object: the rule for one way. $(1): its name.
 define test_object

@@ -465,6 +465,24 @@ Test(verify, a_byte_outside_of_every_site_does_not_matter)
 	cr_expect(hot_verify(text->machine, &text->text, 1, HOT_NOW, &error));
 }
 
+/* What cannot be a site holds neither state; and before the decision there is but one. */
+Test(verify, refuses_what_it_cannot_tell)
+{
+	struct text *text = text_new(table_machine(table_common(), NULL), 64);
+	struct hot_features none = {{0}};
+	struct hot_error error;
+
+	text_site(text, 8, "xsmap", HOT_CALL, 0);
+	cr_expect(hot_verify(text->machine, &text->text, 1, HOT_BEFORE, &error));
+	cr_expect(!hot_verify(text->machine, &text->text, 1, HOT_NOW, &error));
+	cr_expect_eq(error.reason, HOT_E_UNDECIDED, "%s", hot_reason_text(error.reason));
+	hot_decide(text->machine, &none);
+	text->sites[0].form = HOT_STUB + 1;
+	cr_expect(!hot_verify(text->machine, &text->text, 1, HOT_BEFORE, &error));
+	cr_expect_eq(error.reason, HOT_E_SITE, "%s", hot_reason_text(error.reason));
+	cr_expect_eq(error.address, TEXT_RUNS + 8);
+}
+
 Test(verify, never_writes)
 {
 	struct text *text = many("smap up popcnt erms");
@@ -472,15 +490,4 @@ Test(verify, never_writes)
 
 	cr_expect(!hot_verify(text->machine, &text->text, 1, HOT_NOW, &error));
 	text_expect_unchanged(text, "verifying has written");
-}
-
-Test(reasons, each_has_a_phrase_of_its_own)
-{
-	for (unsigned i = HOT_OK; i <= HOT_E_VERIFY; i++) {
-		cr_expect(hot_reason_text(i) && *hot_reason_text(i), "reason %u", i);
-		for (unsigned j = 0; j < i; j++)
-			cr_expect(strcmp(hot_reason_text(i), hot_reason_text(j)), "%u and %u", i,
-				  j);
-	}
-	cr_expect_str_eq(hot_reason_text(HOT_E_VERIFY + 1), "unknown reason");
 }

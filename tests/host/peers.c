@@ -1,9 +1,8 @@
 /*
- * The failures that others had in the field (PEERS.md, section 2), each a test by its number. Those
- * that a test of one process cannot show live elsewhere:
+ * The failures that others had in the field (PEERS.md, section 2), each a test by its number; the
+ * whole list is in README.md. Those that a test of one process cannot show live elsewhere:
  *
  *	 5  objects other than the kernel      also tests/qemu: sites of every module are compared
- *	 9  a name that another port lacks     tests/dsl: what hotc generates names nothing of an ABI
  *	10  hand-kept counts and labels        tests/dsl: hotc counts; krtld's count is tested here
  *	11–13, 23  AC discipline               tests/qemu
  *	16  a page that is not mapped          here, as text that ends; kernel/ maps: tests/qemu
@@ -16,6 +15,7 @@
 #include <criterion/criterion.h>
 
 #include "tests/host/bytes.h"
+#include "tests/host/run.h"
 #include "tests/host/sample.h"
 #include "tests/host/text.h"
 #include "tests/host/world.h"
@@ -183,6 +183,34 @@ Test(peers, peers_08_a_name_that_one_side_knows_and_the_other_does_not_is_refuse
 	memset(world->machine->symbols, 0, 8ul * table->nsymbols);
 	world_refuse_object(world, "unix", sample_unix(table, "xsmap"), KRTLD_E_STUB);
 	cr_expect_str_eq(world->reports[0].symbol, "xsmap");
+}
+
+/*
+ * What every architecture has to provide is what two headers declare. Prints each name that a
+ * generic object wants of an architecture's and that is not declared in the file given.
+ */
+static const struct run *undeclared(const char *headers)
+{
+	run_directory();
+	return run("objects='build/host/alternatives build/host/loader'; "
+		   "find $objects -name '*.o' ! -path '*/arch/*' -exec nm -u {} + | "
+		   "awk 'NF == 2 {print $2}' | sort -u >$T/wanted; "
+		   "find $objects -name '*.o' -path '*/arch/*' -exec nm -g --defined-only {} + | "
+		   "awk 'NF == 3 {print $3}' | sort -u >$T/theirs; "
+		   "comm -12 $T/wanted $T/theirs | tee $T/both | grep -c . >$T/number; "
+		   "for name in $(cat $T/both); do grep -qw $name %s || echo $name; done; "
+		   "test $(cat $T/number) -gt 5",
+		   headers);
+}
+
+Test(peers, peers_09_what_is_wanted_of_an_architecture_is_declared_for_all_of_them)
+{
+	const struct run *r = undeclared("alternatives/arch.h loader/arch.h");
+
+	cr_expect_eq(r->status, 0, "%s", r->errors);
+	cr_expect_str_empty(r->out, "not in an arch.h: %s", r->out);
+	run_expect(undeclared("loader/arch.h"), 0, "hot_arch_pad\n");
+	run_expect(undeclared("alternatives/arch.h"), 0, "krtld_arch_rows\n");
 }
 
 Test(peers, peers_10_nobody_counts_sites_by_hand)

@@ -195,6 +195,60 @@ Test(unix_module, a_stub_in_data_is_refused)
 	expect_no_addresses(world);
 }
 
+/* A unix of two stubs, each in a section of its own, with no relocation or with a needless one. */
+static struct image two_sections(const struct hot_table *table, bool relocated)
+{
+	struct object *object = object_new();
+	unsigned a = object_text(object, ".text.a", "cc 0f 1f 44 00 00 c3");
+	unsigned b = object_text(object, ".text.b", "0f 1f 44 00 00 c3 00 00 00 00");
+
+	object_global(object, table->hotinlines[0].name, b, 0);
+	object_global(object, table->hotinlines[1].name, a, 1);
+	if (relocated)
+		object_rela(object, b, 6, R_X86_64_32, object_local(object, "", SHN_ABS, 5), 0);
+	return object_image(object);
+}
+
+static const struct hot_table *table_of_two(void)
+{
+	struct table *table = table_new();
+
+	table_hotinline(table, "first", 5);
+	table_alternative(table, NULL, "0f 1f 44 00 00", false);
+	table_hotinline(table, "second", 5);
+	table_alternative(table, NULL, "0f 1f 44 00 00", false);
+	return &table->t;
+}
+
+Test(unix_module, stubs_may_lie_in_several_sections)
+{
+	const struct hot_table *table = table_of_two();
+
+	for (unsigned relocated = 0; relocated < 2; relocated++) {
+		struct world *world = world_with(table, NULL);
+		struct image image = two_sections(table, relocated);
+		struct krtld_module *module;
+		struct hot_error error;
+		unsigned n = world->allocs;
+
+		memset(world->machine->stubs, 0, 16);
+		world->nexternals = 0;
+		module = world_load(world, "unix", &image);
+		n = world->allocs - n;
+		cr_assert_eq(module->ntexts, 2);
+		cr_assert_eq(module->nsites, 2);
+		cr_expect_eq(module->texts[0].sites[0].hotinline, 1, "at offset 1 of .text.a");
+		cr_expect_eq(module->texts[0].sites[0].offset, 1);
+		cr_expect_eq(module->texts[1].sites[0].hotinline, 0, "at the start of .text.b");
+		cr_expect(hot_verify(world->machine, module->texts, 2, HOT_BEFORE, &error));
+		world_unload(world, module);
+		for (unsigned i = 1; i <= n; i++) {
+			world->fail_alloc = i;
+			world_refuse(world, "unix", &image, KRTLD_E_MEMORY);
+		}
+	}
+}
+
 Test(unix_module, each_allocation_in_turn_fails)
 {
 	struct world *world = booting();

@@ -222,7 +222,9 @@ static uint64_t differences(const char *what, const uint64_t *old, const uint64_
 	for (uint64_t bit = 0; bit < size * 8; bit++) {
 		bool was = old[bit / 64] >> bit % 64 & 1, is = new[bit / 64] >> bit % 64 & 1;
 
-		if (was != is && n++ < SHOWN)
+		if (old[bit / 64] == new[bit / 64])
+			bit |= 63;
+		else if (was != is && n++ < SHOWN)
 			kprintf("cycles: %lx %s %s, and %s\n", base + bit * PAGE_SIZE,
 				was ? "was" : "was not", what, is ? "is" : "is not");
 	}
