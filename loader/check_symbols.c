@@ -118,10 +118,16 @@ static bool check_common(struct krtld *krtld, struct krtld_module *module,
 }
 
 /*
- * Names may share bytes, one being another's end, which linkers make use of. Since each global's is
- * read in full, a file in which all of them share everything would take a time that grows with its
- * square.
+ * Names may share bytes, one being another's end, which linkers make use of. Since each that others
+ * may know is read in full, a file in which all of them share everything would take a time that grows
+ * with its square.
  */
+static bool count_name(struct krtld_private *own, const char *name)
+{
+	own->names += krtld_length(name);
+	return own->names <= KRTLD_NAMES * (uint64_t)own->size;
+}
+
 static bool check_name(struct krtld *krtld, struct krtld_module *module,
 		       const struct elf64_sym *symbol, uint64_t offset)
 {
@@ -131,14 +137,13 @@ static bool check_name(struct krtld *krtld, struct krtld_module *module,
 		return bad_section(krtld, module, own->symtab, offset,
 				   "the symbol's name lies outside the string table",
 				   symbol->st_name);
-	if (ELF64_ST_BIND(symbol->st_info) == STB_LOCAL)
+	if (ELF64_ST_BIND(symbol->st_info) == STB_LOCAL && symbol->st_shndx != SHN_UNDEF &&
+	    symbol->st_shndx != SHN_XINDEX) /* which may hide SHN_UNDEF */
 		return true;
-	own->names += krtld_length(krtld_symbol_name(module, symbol));
-	if (own->names > KRTLD_NAMES * (uint64_t)own->size)
-		return bad_section(krtld, module, own->symtab, offset,
-				   "the names of globals are longer than the file, four times over",
-				   own->names);
-	return true;
+	return count_name(own, krtld_symbol_name(module, symbol)) ||
+	       bad_section(krtld, module, own->symtab, offset,
+			   "the names of globals are longer than the file, four times over",
+			   own->names);
 }
 
 /* What an undefined symbol is does not matter: relocations say what is wanted of it. */
@@ -245,6 +250,19 @@ static void want_got(struct krtld_private *own, const struct krtld_row *row, uin
 		own->values[symbol].got = ++own->nslots;
 }
 
+/* The size of another module's symbol is looked for by name, each time. */
+static bool check_size_name(struct krtld *krtld, struct krtld_module *module, uint32_t index)
+{
+	struct krtld_private *own = module->private;
+	struct elf64_sym symbol = krtld_symbol(module, index);
+
+	return count_name(own, krtld_symbol_name(module, &symbol)) ||
+	       bad_section(krtld, module, own->symtab, (uint64_t)index * sizeof symbol,
+			   "the names of symbols whose size is wanted are longer than the file, "
+			   "four times over",
+			   own->names);
+}
+
 static bool check_reloc(struct krtld *krtld, struct krtld_module *module,
 			const struct krtld_relocs *relocs, uint64_t i)
 {
@@ -268,7 +286,7 @@ static bool check_reloc(struct krtld *krtld, struct krtld_module *module,
 				 "the relocation's field lies outside its section", size);
 	if (uses_got(row))
 		want_got(module->private, row, symbol);
-	return true;
+	return row->formula != KRTLD_Z_A || check_size_name(krtld, module, symbol);
 }
 
 #define USUAL_MAX 8 /* bytes of the widest field that is usual */

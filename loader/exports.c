@@ -6,6 +6,10 @@
  */
 #include "loader/load.h"
 
+/* Exports that may share a bucket. There are at least as many buckets, so that of a million names no
+ * more than some ten do by chance, and each look-up has a bound even if names collide on purpose. */
+#define CHAIN_MAX 64
+
 /* FNV-1a, 32 bits. */
 static uint32_t hash_of(const char *name)
 {
@@ -62,6 +66,15 @@ static bool is_offered(const struct elf64_sym *symbol, const char *name)
 	       !krtld_same(name, "_init") && !krtld_same(name, "_fini");
 }
 
+static unsigned chain_length(const struct krtld_private *own, uint32_t number)
+{
+	unsigned length = 0;
+
+	for (; number; number = own->exports[number - 1].next)
+		length++;
+	return length;
+}
+
 bool krtld_export(struct krtld *krtld, struct krtld_module *module, uint32_t index)
 {
 	struct krtld_private *own = module->private;
@@ -76,6 +89,13 @@ bool krtld_export(struct krtld *krtld, struct krtld_module *module, uint32_t ind
 		return REFUSE(krtld, module, KRTLD_E_DUPLICATE, .symbol = name,
 			      .what = module->name);
 	bucket = &own->buckets[hash & (own->nbuckets - 1)];
+	if (chain_length(own, *bucket) >= CHAIN_MAX)
+		return REFUSE(krtld, module, KRTLD_E_FORMAT, .symbol = name,
+			      .section = module->sections[own->symtab].name,
+			      .offset = (uint64_t)index * sizeof symbol,
+			      .what = "the names of 65 globals collide in the hash table, as "
+				      "if made to",
+			      .value = hash);
 	own->exports[own->nexports] = (struct krtld_export){index, hash, *bucket};
 	*bucket = ++own->nexports;
 	return true;

@@ -53,10 +53,9 @@
  * reach is refused. Thread-local storage and IFUNC are refused. Constructors (.init_array) do not
  * run, and no string or constant is merged between sections. Modules refer to those loaded before
  * them and not to each other in a circle. Time and memory are linear in the size of the file but
- * for sorting, which real objects seldom need; somebody who collides the hashes of names on
- * purpose can make a load slow, but then he could as well have written a slow module. Not
- * reentrant, except that _init and _fini may load and unload other modules: the caller brings a
- * lock.
+ * for sorting, whatever the file is made to be (tests/fuzz shows the curves), and a symbol that is
+ * not the module's own is looked for in each module that is loaded. Not reentrant, except that _init
+ * and _fini may load and unload other modules: the caller brings a lock.
  */
 #include "loader/load.h"
 

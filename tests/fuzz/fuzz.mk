@@ -94,3 +94,26 @@ $(FUZZ_COVER): build/fuzz/bin/%-cover: $(call objects,build/fuzz/cover,$(FUZZ_SH
 ##fuzz-merge    put the fewest inputs that reach all that is reached into tests/fuzz/corpus
 fuzz-merge: $(FUZZ_TARGETS:%=build/fuzz/bin/%) build/fuzz/seeds/made
 	@$(PYTHON) tests/fuzz/corpus.py merge $(FUZZ_TARGETS)
+
+# ---- Curves: krtld as it is, and krtld that counts its steps ----
+
+FUZZ_CURVES := build/fuzz/bin/curve-time build/fuzz/bin/curve-steps
+FUZZ_CURVE := $(addprefix tests/fuzz/,curve.c curve_files.c) tests/host/table.c tests/host/bytes.c
+build/fuzz/curve/%.o: %.c | $(HOT_OUT)/hotinline.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) -Itests/fuzz $(CFLAGS) -O1 -MMD -MP -c $< -o $@
+build/fuzz/steps/%.o: %.c | $(HOT_OUT)/hotinline.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CFLAGS) -fsanitize-coverage=trace-pc -MMD -MP -c $< -o $@
+build/fuzz/bin/curve-time: $(call objects,build/host,$(LIBRARY))
+build/fuzz/bin/curve-steps: $(call objects,build/fuzz/steps,$(LIBRARY))
+$(FUZZ_CURVES): $(call objects,build/fuzz/curve,$(FUZZ_CURVE))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $^ -Wl,--wrap=memcpy,--wrap=memset,--wrap=memcmp -o $@
+
+##fuzz-curve    time and memory of crafted objects of growing size; CASES= ONLY these
+.PHONY: fuzz-curve
+fuzz-curve: $(FUZZ_CURVES)
+	@$(PYTHON) tests/fuzz/curve.py $(CASES)
+tests-built test-fuzz: $(FUZZ_CURVES)

@@ -337,6 +337,28 @@ Test(forms, overlapping_fields_are_refused)
 	}
 }
 
+/* Before anything is patched, and so by krtld and not by the engine. */
+Test(forms, two_relocations_of_one_call_are_refused_at_once)
+{
+	for (unsigned twice = 0; twice < 2; twice++) {
+		struct world *world = world_new(NULL);
+		struct object *object = object_new();
+		unsigned text = object_text(object, ".text", "90 e8 00 00 00 00 c3");
+		unsigned count = object_undefined(object, "count");
+
+		object_rela(object, text, 2, R_X86_64_PC32, count, -4);
+		if (twice)
+			object_rela(object, text, 2, R_X86_64_PLT32, count, -4);
+		if (!twice) {
+			cr_expect_eq(world_load_object(world, "it", object)->nsites, 1);
+			continue;
+		}
+		world_refuse_object(world, "it", object, KRTLD_E_FORMAT);
+		cr_expect_eq(world->reports[0].offset, 2);
+		cr_expect_str_eq(world->reports[0].section, ".text");
+	}
+}
+
 /* Two proven sites, both intact: the last byte of the first one's field is e8, the opcode of the
  * second. Twin: a byte that is none. */
 Test(forms, overlapping_sites_are_refused)

@@ -146,6 +146,31 @@ Test(place, a_section_goes_where_it_is_wanted)
 	cr_expect_eq(module->texts[0].address, 0xffffffff90000010);
 }
 
+Test(place, texts_are_sorted_by_address_whatever_the_order_of_their_sections)
+{
+	struct world *world = world_new("smap");
+	struct object *object = object_new();
+	unsigned stub = object_undefined(object, "xsmap");
+	struct krtld_module *module;
+
+	for (unsigned i = 1; i <= 3; i++) {
+		static const uint64_t places[] = {0xffffffff90002000, 0xffffffff90003000,
+						  0xffffffff90001000};
+		unsigned text = object_text(object, ".text", "90 90 e8 00 00 00 00");
+
+		object_rela(object, text, 3, R_X86_64_PLT32, stub, -4);
+		world->places[i] = places[i - 1];
+	}
+	world->placed = "it";
+	module = world_load_object(world, "it", object);
+	cr_assert_eq(module->ntexts, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		cr_expect_eq(module->texts[i].address, 0xffffffff90001000 + 0x1000 * i);
+		cr_expect_eq(module->texts[i].nsites, 1);
+		cr_expect_eq(bytes_get(module->texts[i].bytes + 2, 5), 0x9066ca010f);
+	}
+}
+
 Test(place, out_of_reach_of_the_stub_is_refused)
 {
 	struct world *world = world_new("smap");

@@ -333,6 +333,8 @@ Test(site, one_of_no_hotinline_or_no_form_is_refused)
 	text_expect_refusal(text, HOT_E_SITE);
 	text->sites[3].hotinline = HOT_NONE;
 	text_expect_refusal(text, HOT_E_SITE);
+	text->sites[3] = (struct hot_site){text->sites[3].offset, UINT16_MAX - 1, HOT_CALL, 0};
+	text_expect_refusal(text, HOT_E_SITE);
 	text->sites[3].hotinline = 0;
 	text->sites[3].form = HOT_STUB + 1;
 	text_expect_refusal(text, HOT_E_SITE);
