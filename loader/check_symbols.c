@@ -337,7 +337,9 @@ static bool check_section_relocs(struct krtld *krtld, struct krtld_module *modul
 		if (!check_reloc(krtld, module, relocs, i++))
 			return false;
 		row = &krtld_arch_rows[ELF64_R_TYPE(rela.r_info)];
-		order.kept &= rela.r_offset >= order.end && row->width;
+		if (!row->width) /* it writes nothing */
+			continue;
+		order.kept &= rela.r_offset >= order.end;
 		order.end = rela.r_offset + row->width;
 	}
 	own->ordered &= order.kept;

@@ -91,27 +91,37 @@ static bool overlaps(const struct krtld *krtld, const struct krtld_module *modul
 		      .type = look.row->name, .what = "the relocation's field overlaps a site");
 }
 
+static unsigned width_of(const struct krtld_relocs *relocs, uint64_t i)
+{
+	return krtld_arch_rows[ELF64_R_TYPE(krtld_rela(relocs, i).r_info)].width;
+}
+
 /* Whether relocation i writes into a site. */
 static bool intrudes(const struct krtld_relocs *relocs, uint64_t i, const struct hot_site *site,
 		     unsigned size)
 {
-	struct elf64_rela rela = krtld_rela(relocs, i);
-	unsigned width = krtld_arch_rows[ELF64_R_TYPE(rela.r_info)].width;
+	uint64_t field = krtld_rela(relocs, i).r_offset;
+	unsigned width = width_of(relocs, i);
 
-	return width && rela.r_offset + width > site->offset &&
-	       rela.r_offset < (uint64_t)site->offset + size;
+	return width && field + width > site->offset && field < (uint64_t)site->offset + size;
 }
 
-/* In fields that are in order: is the site, made by relocation i, clear of those around it? */
+/* In fields that are in order: is the site, made by relocation i, clear of the field before it and
+ * the one behind it? */
 static bool is_clear(const struct krtld *krtld, const struct krtld_module *module,
 		     const struct krtld_relocs *relocs, uint64_t i, const struct hot_site *site)
 {
 	unsigned size = hot_site_size(krtld->machine->table, site);
+	uint64_t before = i, behind = i + 1;
 
-	if (i > 0 && intrudes(relocs, i - 1, site, size))
-		return overlaps(krtld, module, relocs, i - 1);
-	if (i + 1 < relocs->count && intrudes(relocs, i + 1, site, size))
-		return overlaps(krtld, module, relocs, i + 1);
+	while (before > 0 && !width_of(relocs, before - 1))
+		before--;
+	while (behind < relocs->count && !width_of(relocs, behind))
+		behind++;
+	if (before > 0 && intrudes(relocs, before - 1, site, size))
+		return overlaps(krtld, module, relocs, before - 1);
+	if (behind < relocs->count && intrudes(relocs, behind, site, size))
+		return overlaps(krtld, module, relocs, behind);
 	return true;
 }
 
