@@ -11,7 +11,7 @@
 #define CHAIN_MAX 64
 
 /* FNV-1a, 32 bits. */
-static uint32_t hash_of(const char *name)
+uint32_t krtld_hash(const char *name)
 {
 	uint32_t hash = 0x811c9dc5;
 
@@ -75,12 +75,11 @@ static unsigned chain_length(const struct krtld_private *own, uint32_t number)
 	return length;
 }
 
-bool krtld_export(struct krtld *krtld, struct krtld_module *module, uint32_t index)
+bool krtld_export(struct krtld *krtld, struct krtld_module *module, uint32_t index, uint32_t hash)
 {
 	struct krtld_private *own = module->private;
 	struct elf64_sym symbol = krtld_symbol(module, index);
 	const char *name = krtld_symbol_name(module, &symbol);
-	uint32_t hash = hash_of(name);
 	uint32_t *bucket;
 
 	if (!is_offered(&symbol, name))
@@ -103,13 +102,12 @@ bool krtld_export(struct krtld *krtld, struct krtld_module *module, uint32_t ind
 
 uint32_t krtld_exported(const struct krtld_module *module, const char *name)
 {
-	return find(module, name, hash_of(name));
+	return find(module, name, krtld_hash(name));
 }
 
-struct krtld_module *krtld_search(const struct krtld *krtld, const char *name, uint32_t *symbol)
+struct krtld_module *krtld_search(const struct krtld *krtld, const char *name, uint32_t hash,
+				  uint32_t *symbol)
 {
-	uint32_t hash = krtld->first ? hash_of(name) : 0;
-
 	for (struct krtld_module *module = krtld->first; module; module = module->next) {
 		*symbol = find(module, name, hash);
 		if (*symbol)

@@ -308,7 +308,7 @@ struct krtld_module *krtld_find(const struct krtld *krtld, const char *name)
 bool krtld_lookup(const struct krtld *krtld, const char *name, uint64_t *value)
 {
 	uint32_t symbol;
-	const struct krtld_module *module = krtld_search(krtld, name, &symbol);
+	const struct krtld_module *module = krtld_search(krtld, name, krtld_hash(name), &symbol);
 
 	if (module)
 		*value = module->private->values[symbol].value;

@@ -132,7 +132,6 @@ struct krtld {
 	bool unpatched;              /* leave every site on its stub, decided or not (host tool) */
 	struct krtld_module *first;  /* unix */
 	struct krtld_module *last;
-	void *exports; /* krtld.c's own: hash table of every module's globals */
 };
 
 /*

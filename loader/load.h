@@ -215,15 +215,18 @@ void krtld_unplace(struct krtld *krtld, struct krtld_module *module);
 bool krtld_resolve(struct krtld *krtld, struct krtld_module *module);
 
 /* ---- exports.c ---- */
+/* Of a name, for the two functions that take it, so that it is read once. */
+uint32_t krtld_hash(const char *name);
 /* Memory for the module's table. */
 bool krtld_export_room(struct krtld *krtld, struct krtld_module *module);
 /* Adds a symbol unless it is nobody else's business: hidden, _init, _fini, without a name. False
  * after a report: the module defines that name already. */
-bool krtld_export(struct krtld *krtld, struct krtld_module *module, uint32_t symbol);
+bool krtld_export(struct krtld *krtld, struct krtld_module *module, uint32_t symbol, uint32_t hash);
 /* The symbol's index in one module's table; 0: not there. */
 uint32_t krtld_exported(const struct krtld_module *module, const char *name);
 /* Where a name is defined: the module, and the symbol's index in it. NULL: nowhere. */
-struct krtld_module *krtld_search(const struct krtld *krtld, const char *name, uint32_t *symbol);
+struct krtld_module *krtld_search(const struct krtld *krtld, const char *name, uint32_t hash,
+				  uint32_t *symbol);
 
 /* ---- stubs.c ---- */
 /* A global that the module defines has a hotinline's name: that makes it unix, or is refused. */

@@ -5,6 +5,8 @@
  */
 #include "loader/load.h"
 
+#define QUEUE_MAX 64 /* relocations; about as many as a first-level cache holds with their text */
+
 /* Little-endian, at any alignment. */
 static inline void store(uint8_t *field, uint64_t value, unsigned width)
 {
@@ -40,7 +42,7 @@ static uint64_t size_of(const struct krtld *krtld, const struct krtld_module *mo
 	const char *name = krtld_symbol_name(module, &symbol);
 
 	if (symbol.st_shndx == SHN_UNDEF && *name)
-		module = krtld_search(krtld, name, &index);
+		module = krtld_search(krtld, name, krtld_hash(name), &index);
 	return module ? krtld_symbol(module, index).st_size : symbol.st_size;
 }
 
@@ -76,6 +78,29 @@ static bool refuse(const struct krtld *krtld, const struct krtld_module *module,
 		      .type = krtld_arch_rows[ELF64_R_TYPE(rela->r_info)].name, .value = value);
 }
 
+/* Relocations of symbols that are more than a value: a stub, something near one, or nowhere. They
+ * are looked at together, because a loop that breaks off for each of them costs more than the look. */
+struct queue {
+	unsigned n;
+	uint64_t numbers[QUEUE_MAX];
+};
+
+static bool look(struct krtld *krtld, struct krtld_module *module,
+		 const struct krtld_relocs *relocs, struct queue *queue)
+{
+	for (unsigned i = 0; i < queue->n; i++) {
+		struct elf64_rela rela = krtld_rela(relocs, queue->numbers[i]);
+
+		if (module->private->values[ELF64_R_SYM(rela.r_info)].flags & KRTLD_ABSENT)
+			return refuse(krtld, module, relocs, &rela, KRTLD_E_FORMAT,
+				      "the symbol's section is not loaded", 0);
+		if (!krtld_note(krtld, module, relocs, queue->numbers[i]))
+			return false;
+	}
+	queue->n = 0;
+	return true;
+}
+
 /* Any relocation, number i of its section. */
 static bool relocate_one(struct krtld *krtld, struct krtld_module *module,
 			 const struct krtld_relocs *relocs, uint64_t i)
@@ -83,14 +108,8 @@ static bool relocate_one(struct krtld *krtld, struct krtld_module *module,
 	const struct krtld_section *section = &module->sections[relocs->target];
 	struct elf64_rela rela = krtld_rela(relocs, i);
 	const struct krtld_row *row = &krtld_arch_rows[ELF64_R_TYPE(rela.r_info)];
-	unsigned flags = module->private->values[ELF64_R_SYM(rela.r_info)].flags;
 	uint64_t value = compute(krtld, module, relocs, &rela);
 
-	if (flags & KRTLD_ABSENT)
-		return refuse(krtld, module, relocs, &rela, KRTLD_E_FORMAT,
-			      "the symbol's section is not loaded", 0);
-	if (flags && !krtld_note(krtld, module, relocs, i))
-		return false;
 	if (value + row->bias > row->limit)
 		return refuse(krtld, module, relocs, &rela, KRTLD_E_RANGE, row->range, value);
 	if (row->width) /* without one the section may be empty, and have no bytes */
@@ -99,22 +118,24 @@ static bool relocate_one(struct krtld *krtld, struct krtld_module *module,
 }
 
 /*
- * Nearly all of them: S + A or S + A - P, in 4 or 8 bytes, the symbol no stub, and the value in
- * range. Stores those, from number i on, and says which is the first that is not such a one.
+ * Nearly all of them: S + A or S + A - P, in 4 or 8 bytes, and the value in range. Stores those, from
+ * number i on, until one is not such a one or the queue is full, and says which was not stored.
  */
 static uint64_t store_usual(const struct krtld_relocs *relocs, uint64_t i,
-			    const struct krtld_value *values, uint8_t *bytes, uint64_t address)
+			    const struct krtld_value *values, uint8_t *bytes, uint64_t address,
+			    struct queue *queue)
 {
 	const struct krtld_relocs here = *relocs; /* no store can change it */
+	unsigned n = queue->n;
 
-	for (; i < here.count; i++) {
+	for (; i < here.count && n < QUEUE_MAX; i++) {
 		struct elf64_rela rela = krtld_rela(&here, i);
 		const struct krtld_row *row = &krtld_arch_rows[ELF64_R_TYPE(rela.r_info)];
 		const struct krtld_value *symbol = &values[ELF64_R_SYM(rela.r_info)];
 		uint64_t place = address + rela.r_offset;
 		uint64_t value = symbol->value + (uint64_t)rela.r_addend - (place & row->minus_p);
 
-		if (symbol->flags || value + row->bias > row->limit)
+		if (value + row->bias > row->limit)
 			break;
 		if (row->usual == 4)
 			memcpy(bytes + rela.r_offset, &value, 4);
@@ -122,7 +143,10 @@ static uint64_t store_usual(const struct krtld_relocs *relocs, uint64_t i,
 			memcpy(bytes + rela.r_offset, &value, 8);
 		else
 			break;
+		queue->numbers[n] = i;
+		n += symbol->flags != 0;
 	}
+	queue->n = n;
 	return i;
 }
 
@@ -130,14 +154,22 @@ static bool relocate_section(struct krtld *krtld, struct krtld_module *module,
 			     const struct krtld_relocs *relocs)
 {
 	const struct krtld_section *section = &module->sections[relocs->target];
+	const struct krtld_value *values = module->private->values;
+	struct queue queue = {.n = 0};
 	uint64_t i = 0;
 
-	while ((i = store_usual(relocs, i, module->private->values, section->bytes,
-				section->address)) < relocs->count) {
-		if (!relocate_one(krtld, module, relocs, i++))
+	while ((i = store_usual(relocs, i, values, section->bytes, section->address, &queue)) <
+	       relocs->count) {
+		bool full = queue.n == QUEUE_MAX;
+
+		if (!full && values[ELF64_R_SYM(krtld_rela(relocs, i).r_info)].flags)
+			queue.numbers[queue.n++] = i;
+		if (!look(krtld, module, relocs, &queue))
+			return false;
+		if (!full && !relocate_one(krtld, module, relocs, i++))
 			return false;
 	}
-	return true;
+	return look(krtld, module, relocs, &queue);
 }
 
 bool krtld_relocate(struct krtld *krtld, struct krtld_module *module)

@@ -40,10 +40,10 @@ static bool ask_outside(const struct krtld *krtld, const char *name, uint64_t *v
 
 /* Whether somebody else defines the name. */
 static bool find_elsewhere(struct krtld *krtld, struct krtld_module *module, const char *name,
-			   uint64_t *value)
+			   uint32_t hash, uint64_t *value)
 {
 	uint32_t symbol;
-	struct krtld_module *other = krtld_search(krtld, name, &symbol);
+	struct krtld_module *other = krtld_search(krtld, name, hash, &symbol);
 
 	if (!other)
 		return ask_outside(krtld, name, value);
@@ -80,8 +80,9 @@ static void resolve_undefined(struct krtld *krtld, struct krtld_module *module,
 	const char *name = krtld_symbol_name(module, symbol);
 	unsigned hotinline = hotinline_of(krtld, name);
 
-	if (hotinline != HOT_NONE ? use_stub(krtld, module, value, hotinline)
-				  : find_elsewhere(krtld, module, name, &value->value))
+	if (hotinline != HOT_NONE
+		? use_stub(krtld, module, value, hotinline)
+		: find_elsewhere(krtld, module, name, krtld_hash(name), &value->value))
 		return;
 	if (krtld_same(name, "_GLOBAL_OFFSET_TABLE_")) {
 		value->value = module->private->got;
@@ -123,23 +124,24 @@ static bool define_global(struct krtld *krtld, struct krtld_module *module, uint
 {
 	const char *name = krtld_symbol_name(module, symbol);
 	unsigned hotinline = hotinline_of(krtld, name);
+	uint32_t hash = krtld_hash(name);
 	uint64_t elsewhere;
 	uint32_t other_symbol;
 	struct krtld_module *other;
 
 	if (hotinline != HOT_NONE)
 		return krtld_define_stub(krtld, module, i, hotinline) &&
-		       krtld_export(krtld, module, i);
+		       krtld_export(krtld, module, i, hash);
 	if (module->private->values[i].flags & KRTLD_ABSENT)
 		return true;
-	if (yields && !is_hidden(symbol) && find_elsewhere(krtld, module, name, &elsewhere)) {
+	if (yields && !is_hidden(symbol) && find_elsewhere(krtld, module, name, hash, &elsewhere)) {
 		module->private->values[i].value = elsewhere;
 		return true;
 	}
-	other = is_hidden(symbol) ? NULL : krtld_search(krtld, name, &other_symbol);
+	other = is_hidden(symbol) ? NULL : krtld_search(krtld, name, hash, &other_symbol);
 	if (other)
 		return duplicate(krtld, module, other, name);
-	return krtld_export(krtld, module, i);
+	return krtld_export(krtld, module, i, hash);
 }
 
 static bool resolve_symbol(struct krtld *krtld, struct krtld_module *module, uint32_t i)
