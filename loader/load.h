@@ -12,8 +12,11 @@
 #include "loader/krtld.h"
 
 #define KRTLD_ALIGN_MAX 0x200000 /* bytes; a large page. More would be a wrong file */
-#define KRTLD_SLOT      8        /* bytes of a GOT slot */
-#define KRTLD_NAMES     4        /* bytes of names of globals, per byte of the file, at most */
+#define KRTLD_QUEUE                                                                                \
+	64                /* relocations that are looked at together: as many as a
+				    first-level cache holds with the text around them */
+#define KRTLD_SLOT      8 /* bytes of a GOT slot */
+#define KRTLD_NAMES     4 /* bytes of names of globals, per byte of the file, at most */
 
 /* What a relocation must know of a symbol besides its value. Nearly always 0: one test. */
 #define KRTLD_IS_STUB   0x1 /* it is the stub of `hotinline`, by name */
@@ -197,10 +200,10 @@ bool krtld_same(const char *a, const char *b);
 size_t krtld_length(const char *text);
 
 /* ---- pile.c ---- */
-/* Adds an item of that many bytes, and says where it is until the next is added. NULL after a
+/* Makes room for n more items of that many bytes, which the caller then counts. False after a
  * report. */
-void *krtld_add(struct krtld *krtld, const struct krtld_module *module, struct krtld_pile *pile,
-		size_t size);
+bool krtld_make_room(struct krtld *krtld, const struct krtld_module *module,
+		     struct krtld_pile *pile, uint32_t n, size_t size);
 /* The items of a pile in an array of just that size that lives as long as the module. NULL after a
  * report. */
 void *krtld_settle(struct krtld *krtld, struct krtld_module *module, const struct krtld_pile *pile,
@@ -243,9 +246,9 @@ unsigned krtld_stub_at(const struct krtld *krtld, const struct krtld_module *mod
 bool krtld_relocate(struct krtld *krtld, struct krtld_module *module);
 
 /* ---- sites.c ---- */
-/* Looks at a relocation, number i of its section, whose symbol is or might be a stub. */
+/* Looks at n relocations of a section, at most KRTLD_QUEUE, whose symbols are or might be stubs. */
 bool krtld_note(struct krtld *krtld, struct krtld_module *module, const struct krtld_relocs *relocs,
-		uint64_t i);
+		const uint64_t *numbers, unsigned n);
 /* All of a section's relocations were noted. */
 bool krtld_noted(struct krtld *krtld, struct krtld_module *module, uint32_t section);
 bool krtld_collect(struct krtld *krtld, struct krtld_module *module);

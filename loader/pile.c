@@ -14,11 +14,13 @@ void krtld_drop_pile(struct krtld *krtld, struct krtld_pile *pile, size_t size)
 	*pile = (struct krtld_pile){NULL, 0, 0};
 }
 
-static bool grow(struct krtld *krtld, const struct krtld_module *module, struct krtld_pile *pile,
-		 size_t size)
+bool krtld_make_room(struct krtld *krtld, const struct krtld_module *module,
+		     struct krtld_pile *pile, uint32_t n, size_t size)
 {
 	struct krtld_pile larger = {NULL, pile->n, pile->room ? 2 * pile->room : FIRST_ROOM};
 
+	if (pile->room - pile->n >= n)
+		return true;
 	larger.items = krtld_scratch(krtld, module, larger.room * size);
 	if (!larger.items)
 		return false;
@@ -27,14 +29,6 @@ static bool grow(struct krtld *krtld, const struct krtld_module *module, struct 
 	krtld_drop_pile(krtld, pile, size);
 	*pile = larger;
 	return true;
-}
-
-void *krtld_add(struct krtld *krtld, const struct krtld_module *module, struct krtld_pile *pile,
-		size_t size)
-{
-	if (pile->n == pile->room && !grow(krtld, module, pile, size))
-		return NULL;
-	return (uint8_t *)pile->items + pile->n++ * size;
 }
 
 void *krtld_settle(struct krtld *krtld, struct krtld_module *module, const struct krtld_pile *pile,

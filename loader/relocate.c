@@ -5,8 +5,6 @@
  */
 #include "loader/load.h"
 
-#define QUEUE_MAX 64 /* relocations; about as many as a first-level cache holds with their text */
-
 /* Little-endian, at any alignment. */
 static inline void store(uint8_t *field, uint64_t value, unsigned width)
 {
@@ -82,23 +80,23 @@ static bool refuse(const struct krtld *krtld, const struct krtld_module *module,
  * are looked at together, because a loop that breaks off for each of them costs more than the look. */
 struct queue {
 	unsigned n;
-	uint64_t numbers[QUEUE_MAX];
+	uint64_t numbers[KRTLD_QUEUE];
 };
 
 static bool look(struct krtld *krtld, struct krtld_module *module,
 		 const struct krtld_relocs *relocs, struct queue *queue)
 {
-	for (unsigned i = 0; i < queue->n; i++) {
+	unsigned n = queue->n;
+
+	queue->n = 0;
+	for (unsigned i = 0; i < n; i++) {
 		struct elf64_rela rela = krtld_rela(relocs, queue->numbers[i]);
 
 		if (module->private->values[ELF64_R_SYM(rela.r_info)].flags & KRTLD_ABSENT)
 			return refuse(krtld, module, relocs, &rela, KRTLD_E_FORMAT,
 				      "the symbol's section is not loaded", 0);
-		if (!krtld_note(krtld, module, relocs, queue->numbers[i]))
-			return false;
 	}
-	queue->n = 0;
-	return true;
+	return n == 0 || krtld_note(krtld, module, relocs, queue->numbers, n);
 }
 
 /* Any relocation, number i of its section. */
@@ -128,7 +126,7 @@ static uint64_t store_usual(const struct krtld_relocs *relocs, uint64_t i,
 	const struct krtld_relocs here = *relocs; /* no store can change it */
 	unsigned n = queue->n;
 
-	for (; i < here.count && n < QUEUE_MAX; i++) {
+	for (; i < here.count && n < KRTLD_QUEUE; i++) {
 		struct elf64_rela rela = krtld_rela(&here, i);
 		const struct krtld_row *row = &krtld_arch_rows[ELF64_R_TYPE(rela.r_info)];
 		const struct krtld_value *symbol = &values[ELF64_R_SYM(rela.r_info)];
@@ -160,7 +158,7 @@ static bool relocate_section(struct krtld *krtld, struct krtld_module *module,
 
 	while ((i = store_usual(relocs, i, values, section->bytes, section->address, &queue)) <
 	       relocs->count) {
-		bool full = queue.n == QUEUE_MAX;
+		bool full = queue.n == KRTLD_QUEUE;
 
 		if (!full && values[ELF64_R_SYM(krtld_rela(relocs, i).r_info)].flags)
 			queue.numbers[queue.n++] = i;

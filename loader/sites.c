@@ -125,49 +125,69 @@ static bool is_clear(const struct krtld *krtld, const struct krtld_module *modul
 	return true;
 }
 
-bool krtld_note(struct krtld *krtld, struct krtld_module *module, const struct krtld_relocs *relocs,
-		uint64_t i)
+/* A relocation that leads to a stub and is proven to be no site. */
+static bool refer(struct krtld *krtld, struct krtld_module *module, const struct look *look,
+		  unsigned hotinline, int reason)
 {
-	struct krtld_found *found = &module->private->found;
-	struct look look = look_at(module, relocs, i);
-	unsigned hotinline = hotinline_of(krtld, module, &look);
-	struct krtld_reference *reference;
-	struct hot_site site, *new_site;
-	int finding;
+	struct krtld_pile *pile = &module->private->found.references;
+	struct krtld_reference *references;
 
-	if (hotinline == HOT_NONE)
-		return true;
-	finding = examine(&look, krtld->machine->table->hotinlines[hotinline].size, &site);
-	if (finding == PROVEN) {
-		if (module->private->ordered && !is_clear(krtld, module, relocs, i, &site))
+	if (!krtld_make_room(krtld, module, pile, 1, sizeof *references))
+		return false;
+	references = pile->items;
+	references[pile->n++] = (struct krtld_reference){
+	    look->section->address + look->rela.r_offset, ELF64_R_TYPE(look->rela.r_info),
+	    (uint16_t)hotinline, (uint8_t)reason};
+	return true;
+}
+
+bool krtld_note(struct krtld *krtld, struct krtld_module *module, const struct krtld_relocs *relocs,
+		const uint64_t *numbers, unsigned n)
+{
+	struct krtld_pile *pile = &module->private->found.sites;
+	const struct hotinline *hotinlines = krtld->machine->table->hotinlines;
+	struct hot_site *sites;
+
+	if (!krtld_make_room(krtld, module, pile, n, sizeof *sites))
+		return false;
+	sites = pile->items;
+	for (unsigned i = 0; i < n; i++) {
+		struct look look = look_at(module, relocs, numbers[i]);
+		unsigned hotinline = hotinline_of(krtld, module, &look);
+		struct hot_site *site = &sites[pile->n];
+		int finding;
+
+		if (hotinline == HOT_NONE)
+			continue;
+		finding = examine(&look, hotinlines[hotinline].size, site);
+		if (finding != PROVEN) {
+			if (!refer(krtld, module, &look, hotinline, finding))
+				return false;
+			continue;
+		}
+		if (module->private->ordered && !is_clear(krtld, module, relocs, numbers[i], site))
 			return false;
-		new_site = krtld_add(krtld, module, &found->sites, sizeof site);
-		if (new_site)
-			*new_site = site;
-		return new_site != NULL;
+		pile->n++;
 	}
-	reference = krtld_add(krtld, module, &found->references, sizeof *reference);
-	if (reference)
-		*reference = (struct krtld_reference){look.section->address + look.rela.r_offset,
-						      ELF64_R_TYPE(look.rela.r_info),
-						      (uint16_t)hotinline, (uint8_t)finding};
-	return reference != NULL;
+	return true;
 }
 
 static bool add_stubs(struct krtld *krtld, struct krtld_module *module, uint32_t section)
 {
 	const struct krtld_private *own = module->private;
+	struct krtld_pile *pile = &module->private->found.sites;
+	struct hot_site *sites;
 
 	for (unsigned i = 0; i < krtld->machine->table->nhotinlines; i++) {
 		uint64_t offset = own->stubs[i].address - module->sections[section].address;
-		struct hot_site *site;
 
 		if (own->stubs[i].section != section)
 			continue;
-		site = krtld_add(krtld, module, &module->private->found.sites, sizeof *site);
-		if (!site)
+		if (!krtld_make_room(krtld, module, pile, 1, sizeof *sites))
 			return false;
-		*site = (struct hot_site){(uint32_t)offset, own->stubs[i].hotinline, HOT_STUB, 0};
+		sites = pile->items;
+		sites[pile->n++] =
+		    (struct hot_site){(uint32_t)offset, own->stubs[i].hotinline, HOT_STUB, 0};
 	}
 	return true;
 }
@@ -177,7 +197,7 @@ bool krtld_noted(struct krtld *krtld, struct krtld_module *module, uint32_t sect
 	const struct krtld_section *s = &module->sections[section];
 	struct krtld_private *own = module->private;
 	struct krtld_found *found = &own->found;
-	struct hot_text *text;
+	struct hot_text *texts;
 	uint32_t nsites;
 
 	if (own->is_unix && own->holds_stubs[section] && !add_stubs(krtld, module, section))
@@ -185,10 +205,11 @@ bool krtld_noted(struct krtld *krtld, struct krtld_module *module, uint32_t sect
 	nsites = found->sites.n - found->shared_out;
 	if (!nsites)
 		return true;
-	text = krtld_add(krtld, module, &found->texts, sizeof *text);
-	if (!text)
+	if (!krtld_make_room(krtld, module, &found->texts, 1, sizeof *texts))
 		return false;
-	*text = (struct hot_text){s->address, s->bytes, NULL, (uint32_t)s->size, nsites};
+	texts = found->texts.items;
+	texts[found->texts.n++] =
+	    (struct hot_text){s->address, s->bytes, NULL, (uint32_t)s->size, nsites};
 	found->shared_out = found->sites.n;
 	return true;
 }

@@ -56,7 +56,6 @@ static void set_back(struct world *world, unsigned nexternals)
 {
 	world->krtld.unpatched = false;
 	world->krtld.machine = world->machine;
-	world->krtld.exports = NULL;
 	world->allocs = world->fail_alloc = 0;
 	world->protects = world->fail_protect = 0;
 	world->starts = 0;
