@@ -28,6 +28,7 @@ static const char *const own[] = {
 	"trap", "ttrace_add", "timestamp", "smap_enable", "cpu_synchronise",	/* on the way in */
 	"stop", "go_on", "poke",						/* mdb_*.c */
 	"find", "reserve", "release", "mark", "taken", "page_count", "page_index", "walk",
+	"prot_bits",
 };
 /* clang-format on */
 
