@@ -232,7 +232,7 @@ smap: all
 
 # ---- tests ----
 
-##test          every test: host (Criterion), dsl, real, bench, fuzz, qemu; ends in one count
+##test          every test, suite by suite; ends in one count
 ##test-host     the engine and krtld, on the host, with sanitizers
 ##test-dsl      hotc
 ##test-qemu     the kernel on a matrix of machines

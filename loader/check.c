@@ -25,11 +25,6 @@ static bool bad_section(const struct krtld *krtld, const struct krtld_module *mo
 		      .what = what, .value = value);
 }
 
-bool krtld_is_loaded(const struct elf64_shdr *shdr)
-{
-	return shdr->sh_type != SHT_NULL && (shdr->sh_flags & SHF_ALLOC);
-}
-
 static bool has_bytes(const struct elf64_shdr *shdr)
 {
 	return shdr->sh_type != SHT_NULL && shdr->sh_type != SHT_NOBITS && shdr->sh_size;

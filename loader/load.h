@@ -152,7 +152,10 @@ bool krtld_refuse(const struct krtld *krtld, const struct krtld_error *error);
 /* ---- check.c ---- */
 bool krtld_check(struct krtld *krtld, struct krtld_module *module);
 /* Whether memory holds the section's contents. */
-bool krtld_is_loaded(const struct elf64_shdr *shdr);
+static inline bool krtld_is_loaded(const struct elf64_shdr *shdr)
+{
+	return shdr->sh_type != SHT_NULL && (shdr->sh_flags & SHF_ALLOC);
+}
 
 /* ---- check_symbols.c ---- */
 bool krtld_check_symbols(struct krtld *krtld, struct krtld_module *module);
@@ -185,8 +188,22 @@ static inline struct elf64_rela krtld_rela(const struct krtld_relocs *relocs, ui
 /* The section it is defined in, SHN_XINDEX resolved; SHN_UNDEF, SHN_ABS, SHN_COMMON as they are. */
 #define KRTLD_IN_ABS    0xffffffffu
 #define KRTLD_IN_COMMON 0xfffffffeu
-uint32_t krtld_symbol_section(const struct krtld_module *module, const struct elf64_sym *symbol,
-			      uint32_t index);
+static inline uint32_t krtld_symbol_section(const struct krtld_module *module,
+					    const struct elf64_sym *symbol, uint32_t index)
+{
+	uint32_t section = symbol->st_shndx;
+
+	if (section == SHN_XINDEX && module->private->indices) {
+		memcpy(&section, module->private->indices + (size_t)index * sizeof section,
+		       sizeof section);
+		return section;
+	}
+	if (section == SHN_ABS)
+		return KRTLD_IN_ABS;
+	if (section == SHN_COMMON || section == krtld_arch_common)
+		return KRTLD_IN_COMMON;
+	return section;
+}
 static inline const char *krtld_symbol_name(const struct krtld_module *module,
 					    const struct elf64_sym *symbol)
 {
@@ -200,8 +217,8 @@ bool krtld_same(const char *a, const char *b);
 size_t krtld_length(const char *text);
 
 /* ---- pile.c ---- */
-/* Makes room for n more items of that many bytes, which the caller then counts. False after a
- * report. */
+/* Makes room for n more items, at most KRTLD_QUEUE, of that many bytes; the caller counts them.
+ * False after a report. */
 bool krtld_make_room(struct krtld *krtld, const struct krtld_module *module,
 		     struct krtld_pile *pile, uint32_t n, size_t size);
 /* The items of a pile in an array of just that size that lives as long as the module. NULL after a

@@ -5,8 +5,6 @@
  */
 #include "loader/load.h"
 
-#define FIRST_ROOM 64 /* items */
-
 void krtld_drop_pile(struct krtld *krtld, struct krtld_pile *pile, size_t size)
 {
 	if (pile->items)
@@ -17,7 +15,7 @@ void krtld_drop_pile(struct krtld *krtld, struct krtld_pile *pile, size_t size)
 bool krtld_make_room(struct krtld *krtld, const struct krtld_module *module,
 		     struct krtld_pile *pile, uint32_t n, size_t size)
 {
-	struct krtld_pile larger = {NULL, pile->n, pile->room ? 2 * pile->room : FIRST_ROOM};
+	struct krtld_pile larger = {NULL, pile->n, pile->room ? 2 * pile->room : KRTLD_QUEUE};
 
 	if (pile->room - pile->n >= n)
 		return true;

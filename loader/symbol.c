@@ -4,23 +4,6 @@
  */
 #include "loader/load.h"
 
-uint32_t krtld_symbol_section(const struct krtld_module *module, const struct elf64_sym *symbol,
-			      uint32_t index)
-{
-	uint32_t section = symbol->st_shndx;
-
-	if (section == SHN_XINDEX && module->private->indices) {
-		memcpy(&section, module->private->indices + (size_t)index * sizeof section,
-		       sizeof section);
-		return section;
-	}
-	if (section == SHN_ABS)
-		return KRTLD_IN_ABS;
-	if (section == SHN_COMMON || section == krtld_arch_common)
-		return KRTLD_IN_COMMON;
-	return section;
-}
-
 const char *krtld_symbol_title(const struct krtld_module *module, uint32_t index)
 {
 	struct elf64_sym symbol = krtld_symbol(module, index);

@@ -3,8 +3,7 @@
 
 BENCH_OBJECTS := build/bench/objects
 
-##bench         measure relocation, patching, sites, hotc and boot: a table, build/bench.json, a plot;
-##bench           ONLY=relocation, patching, runtime, hotc or boot for one of them; REPEAT=
+##bench         relocation, patching, sites, hotc, boot: a table, build/bench.json, a plot; ONLY= REPEAT=
 .PHONY: bench
 bench: all
 	@$(PYTHON) tests/bench/run.py --only '$(ONLY)' $(if $(REPEAT),--repeat '$(REPEAT)')

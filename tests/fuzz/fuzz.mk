@@ -112,7 +112,7 @@ $(FUZZ_CURVES): $(call objects,build/fuzz/curve,$(FUZZ_CURVE))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $^ -Wl,--wrap=memcpy,--wrap=memset,--wrap=memcmp -o $@
 
-##fuzz-curve    time and memory of crafted objects of growing size; CASES= ONLY these
+##fuzz-curve    time and memory of crafted objects of growing size; CASES=
 .PHONY: fuzz-curve
 fuzz-curve: $(FUZZ_CURVES)
 	@$(PYTHON) tests/fuzz/curve.py $(CASES)
