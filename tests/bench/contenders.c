@@ -92,3 +92,18 @@ uint64_t read_once(const struct subject *subject)
 	even += odd;
 	return even[0] + even[1] + even[2] + even[3] + even[4] + even[5] + even[6] + even[7];
 }
+
+/* Every word of every relocation, added up: whoever relocates has to read them. */
+uint64_t read_relocs(const struct subject *subject)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < subject->npieces; i++) {
+		const struct krtld_relocs *relocs = &subject->pieces[i].relocs;
+		const struct elf64_rela *relas = (const void *)relocs->table;
+
+		for (uint64_t j = 0; j < relocs->count; j++)
+			sum += relas[j].r_offset ^ relas[j].r_info ^ (uint64_t)relas[j].r_addend;
+	}
+	return sum;
+}

@@ -31,6 +31,7 @@ enum row {
 	ROW_STORES,
 	ROW_MEMCPY,
 	ROW_READ,
+	ROW_RELOCS,
 	ROW_PLAIN,
 	ROW_CHECK, /* the phases, in order */
 	ROW_PLACE,
@@ -52,6 +53,7 @@ static const struct {
     [ROW_STORES] = {"floor: stores", "reads 8 bytes a field of 4 bytes, 12 a field of 8"},
     [ROW_MEMCPY] = {"floor: memcpy", "the contents of all loaded sections"},
     [ROW_READ] = {"floor: object read once", "the sum of its words"},
+    [ROW_RELOCS] = {"floor: relocations read", "24 bytes each, and nothing done with them"},
     [ROW_PLAIN] = {"plain loop", "switch, symbol by index, every bound and range checked"},
     [ROW_CHECK] = {"krtld: check", "of everything in the file, its relocations included"},
     [ROW_PLACE] = {"krtld: place", "copies all sections into zeroed memory"},
@@ -207,8 +209,17 @@ static void run_read(struct subject *subject, uint64_t *spent)
 	spent[ROW_READ] = now() - start;
 }
 
+static void run_relocs(struct subject *subject, uint64_t *spent)
+{
+	uint64_t start = now();
+
+	kept += read_relocs(subject);
+	spent[ROW_RELOCS] = now() - start;
+}
+
 static void (*const contenders[])(struct subject *, uint64_t *) = {
-    run_phases, run_check_relocs, run_load, run_plain, run_stores, run_memcpy, run_read};
+    run_phases, run_check_relocs, run_load, run_plain,
+    run_stores, run_memcpy,       run_read, run_relocs};
 
 /* ---- Repetitions ---- */
 

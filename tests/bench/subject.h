@@ -76,5 +76,6 @@ void fill_pieces(const struct subject *subject);
 bool plain_relocate(const struct subject *subject);
 void store_words(const struct subject *subject);
 uint64_t read_once(const struct subject *subject);
+uint64_t read_relocs(const struct subject *subject);
 
 #endif
