@@ -124,6 +124,28 @@ Test(call, every_fixup_is_rebased)
 	       {"wpair", "", CALL, W, "e8 @pair_soft-4 0f 1f 80 00 00 00 00"});
 }
 
+/* What the machine has ready for a site is the same at all sites. Twin: a field that is not. */
+Test(call, a_fixup_that_fills_the_site_is_rebased_at_each)
+{
+	struct table *table = table_new();
+	struct hot_machine *machine;
+	uint8_t memory[0x100], want[HOT_SITE_MAX + 1], got[HOT_SITE_MAX + 1];
+	struct hot_text text = {TEXT, memory, NULL, sizeof(memory), 0};
+	struct hot_error error;
+
+	table_hotinline(table, "adds", 5);
+	table_alternative(table, NULL, "05 @datum-4", false);
+	machine = table_machine(&table->t, "");
+	for (uint32_t at = 0; at < 2 * SITE; at += SITE) {
+		struct hot_site site = {at, 0, HOT_CALL, 0};
+
+		table_bytes(machine, "05 @datum-4", TEXT + at, want, sizeof(want));
+		cr_assert_eq(hot_site_bytes(machine, &text, &site, HOT_NOW, got, &error), 5);
+		cr_expect(!memcmp(got, want, 5), "at %x", at);
+	}
+	free(machine);
+}
+
 Test(call, a_wide_site_takes_what_is_as_long_as_it)
 {
 	EXPECT(HOT_NOW, {"wclean", "fast erms", CALL, W, "66 0f ae 37 0f 1f 40 00"},
