@@ -251,7 +251,8 @@ def break_at(machine: Machine, name: str) -> bool:
                  f"mdb -k -c '{name}:d'"):
         machine.send(line.encode() + b"\r")
         if either(machine) == STOPPED:
-            machine.send(b"::delete all\r:c\r\rmdb -k -c '::delete all'\rsym in_step\r")
+            # ^U: what was typed before the stop may by itself be a command, such as `mdb -k`.
+            machine.send(b"::delete all\r:c\r\x15mdb -k -c '::delete all'\rsym in_step\r")
             machine.read_until(b"sym: in_step")
             machine.read_until(PROMPT)
             return True
