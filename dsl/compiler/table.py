@@ -41,17 +41,17 @@ def order(features: list[Feature]) -> list[Feature]:
     """By name, but each derived feature behind everything that it uses."""
     by_name = {feature.name: feature for feature in features}
     level: dict[str, int] = {}
-    todo = sorted(by_name)
-    while todo:
-        name = todo[-1]
+    pending = sorted(by_name)
+    while pending:
+        name = pending[-1]
         condition = by_name[name].condition
         below = logic.names(condition.tree) if condition else set()
         missing = sorted(below - level.keys())
         if missing:
-            todo += missing
+            pending += missing
             continue
         level[name] = 1 + max((level[n] for n in below), default=-1)
-        todo.pop()
+        pending.pop()
     return sorted(features, key=lambda feature: (level[feature.name], feature.name))
 
 

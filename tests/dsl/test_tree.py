@@ -45,12 +45,12 @@ def combinations(described: dict[str, Any], hotinline: dict[str, Any]) -> Iterat
     """Every set of the features behind a hotinline: derived ones follow, or were disabled."""
     declared = {feature["name"]: feature for feature in described["features"]}
     behind: set[str] = set()
-    todo = set().union(*(_named(a["condition"]) for a in hotinline["alternatives"]))
-    while todo:
-        name = todo.pop()
+    pending = set().union(*(_named(a["condition"]) for a in hotinline["alternatives"]))
+    while pending:
+        name = pending.pop()
         if name not in behind:
             behind.add(name)
-            todo |= _named(declared[name].get("condition"))
+            pending |= _named(declared[name].get("condition"))
     for values in itertools.product([False, True], repeat=len(behind)):
         found = {name for name, value in zip(sorted(behind), values) if value}
         derived = [name for name in found if "condition" in declared[name]]
