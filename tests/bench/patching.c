@@ -224,22 +224,6 @@ static void bench(uint32_t nsites, const struct options *options, bool last)
 
 /* ---- The command line ---- */
 
-static _Noreturn void wrong_use(const char *what, const char *which)
-{
-	fprintf(stderr, "patching: %s `%s', see `patching --help'\n", what, which);
-	exit(64);
-}
-
-static unsigned number(const char *text, unsigned most)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	if (end == text || *end != '\0' || value < 1 || value > most)
-		wrong_use("not a number that can be:", text);
-	return (unsigned)value;
-}
-
 static struct options read_options(int argc, char **argv)
 {
 	static const struct option known[] = {{"sites", required_argument, NULL, 's'},
@@ -255,16 +239,16 @@ static struct options read_options(int argc, char **argv)
 	for (int option; (option = getopt_long(argc, argv, ":", known, NULL)) != -1;) {
 		switch (option) {
 		case 's': options.sites = optarg; break;
-		case 'r': options.repeat = number(optarg, RESULT_VALUES); break;
-		case 'x': options.spoil = number(optarg, UINT32_MAX); break;
+		case 'r': options.repeat = result_number("patching", optarg, RESULT_VALUES); break;
+		case 'x': options.spoil = result_number("patching", optarg, UINT32_MAX); break;
 		case 'j': options.table = false; break;
 		case 't': options.table = true; break;
 		case 'h': fputs(help, stdout); exit(0);
-		default: wrong_use("cannot take", argv[optind - 1]);
+		default: result_wrong_use("patching", "cannot take", argv[optind - 1]);
 		}
 	}
 	if (optind < argc)
-		wrong_use("cannot take", argv[optind]);
+		result_wrong_use("patching", "cannot take", argv[optind]);
 	return options;
 }
 
@@ -274,7 +258,7 @@ int main(int argc, char **argv)
 	char *list = strdup(options.sites), *rest = list;
 
 	for (char *word; (word = strsep(&rest, ","));)
-		bench(number(word, 2000000), &options, rest == NULL);
+		bench(result_number("patching", word, 2000000), &options, rest == NULL);
 	free(list);
 	return 0;
 }

@@ -285,21 +285,10 @@ static int wrong_use(void)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-						{"repeat", required_argument, NULL, 'r'},
-						{NULL, 0, NULL, 0}};
 	unsigned repetitions = REPETITIONS;
 	bool table = true;
 
-	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		if (option == 'j')
-			table = false;
-		else if (option == 'r')
-			repetitions = (unsigned)strtoul(optarg, NULL, 10);
-		else
-			return wrong_use();
-	}
-	if (!repetitions || repetitions > RESULT_VALUES || argc < optind + 2)
+	if (!result_options(argc, argv, &repetitions, &table) || argc < optind + 2)
 		return wrong_use();
 	(void)tick_ns();
 	for (int i = optind + 1; i < argc; i++) {

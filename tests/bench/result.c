@@ -1,4 +1,5 @@
 /* Figures of a benchmark program; see result.h. */
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,4 +115,37 @@ void result_refuse(const char *format, ...)
 	va_end(arguments);
 	fputc('\n', stderr);
 	exit(1);
+}
+
+void result_wrong_use(const char *program, const char *what, const char *which)
+{
+	fprintf(stderr, "%s: %s `%s', see `%s --help'\n", program, what, which, program);
+	exit(64);
+}
+
+unsigned result_number(const char *program, const char *text, unsigned most)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (end == text || *end != '\0' || value < 1 || value > most)
+		result_wrong_use(program, "not a number that can be:", text);
+	return (unsigned)value;
+}
+
+bool result_options(int argc, char **argv, unsigned *repetitions, bool *table)
+{
+	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+						{"repeat", required_argument, NULL, 'r'},
+						{NULL, 0, NULL, 0}};
+
+	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		if (option == 'j')
+			*table = false;
+		else if (option == 'r')
+			*repetitions = (unsigned)strtoul(optarg, NULL, 10);
+		else
+			return false;
+	}
+	return *repetitions && *repetitions <= RESULT_VALUES;
 }

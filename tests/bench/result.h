@@ -38,4 +38,15 @@ void *result_memory(size_t size) __attribute__((malloc, returns_nonnull));
 /* Says why on stderr and ends the program with status 1. */
 void result_refuse(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
+/* Says on stderr what cannot be used, and ends the program with status 64. */
+void result_wrong_use(const char *program, const char *what, const char *which)
+    __attribute__((noreturn));
+
+/* The number that text is, from 1 to most; anything else is wrong use. */
+unsigned result_number(const char *program, const char *text, unsigned most);
+
+/* Reads --json (no table) and --repeat N, where run.py gives nothing else; optind is behind them.
+ * False: wrong use. */
+bool result_options(int argc, char **argv, unsigned *repetitions, bool *table);
+
 #endif

@@ -181,22 +181,6 @@ static void measure(const struct runtime_world *worlds, const struct loops *whic
 
 /* ---- The command line ---- */
 
-static _Noreturn void wrong_use(const char *what, const char *which)
-{
-	fprintf(stderr, "runtime: %s `%s', see `runtime --help'\n", what, which);
-	exit(64);
-}
-
-static unsigned number(const char *text, unsigned most)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	if (end == text || *end != '\0' || value < 1 || value > most)
-		wrong_use("not a number that can be:", text);
-	return (unsigned)value;
-}
-
 static struct options read_options(int argc, char **argv)
 {
 	static const struct option known[] = {{"repeat", required_argument, NULL, 'r'},
@@ -210,17 +194,17 @@ static struct options read_options(int argc, char **argv)
 
 	for (int option; (option = getopt_long(argc, argv, ":", known, NULL)) != -1;) {
 		switch (option) {
-		case 'r': options.repeat = number(optarg, RESULT_VALUES); break;
-		case 'u': options.time = number(optarg, 1000000); break;
+		case 'r': options.repeat = result_number("runtime", optarg, RESULT_VALUES); break;
+		case 'u': options.time = result_number("runtime", optarg, 1000000); break;
 		case 'x': options.spoil = true; break;
 		case 'j': options.table = false; break;
 		case 't': options.table = true; break;
 		case 'h': fputs(help, stdout); exit(0);
-		default: wrong_use("cannot take", argv[optind - 1]);
+		default: result_wrong_use("runtime", "cannot take", argv[optind - 1]);
 		}
 	}
 	if (optind < argc)
-		wrong_use("cannot take", argv[optind]);
+		result_wrong_use("runtime", "cannot take", argv[optind]);
 	return options;
 }
 
