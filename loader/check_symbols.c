@@ -277,7 +277,7 @@ static bool check_reloc(struct krtld *krtld, struct krtld_module *module,
 				 "the relocation's symbol is out of range", symbol);
 	if (type >= krtld_arch_nrows || !krtld_arch_rows[type].name)
 		return bad_reloc(krtld, module, relocs, i, KRTLD_E_TYPE,
-				 "there is no such relocation type", type);
+				 "the psABI has no such relocation type", type);
 	row = &krtld_arch_rows[type];
 	if (row->refused)
 		return bad_reloc(krtld, module, relocs, i, KRTLD_E_TYPE, row->refused, 0);

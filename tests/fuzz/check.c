@@ -101,8 +101,8 @@ static bool is_site(const struct tables *t, const Elf64_Shdr *target, const Elf6
 	uint32_t type = ELF64_R_TYPE(rela->r_info);
 	uint8_t opcode;
 
-	if ((type != R_X86_64_PC32 && type != R_X86_64_PLT32) || rela->r_addend != -4 ||
-	    rela->r_offset == 0 || !(target->sh_flags & SHF_EXECINSTR))
+	if ((type != R_X86_64_PC32 && type != R_X86_64_PLT32 && type != 39 && type != 40) ||
+	    rela->r_addend != -4 || rela->r_offset == 0 || !(target->sh_flags & SHF_EXECINSTR))
 		return false;
 	opcode = t->file.bytes[target->sh_offset + rela->r_offset - 1];
 	return (opcode == 0xe8 || opcode == 0xe9) && names_hotinline(t, ELF64_R_SYM(rela->r_info));

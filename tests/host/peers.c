@@ -31,6 +31,16 @@ static struct krtld_module *load_text(struct world *world, const char *code, uin
 	return world_load_object(world, "it", object);
 }
 
+/* An object whose one relocation has that type. */
+static struct object *sample_with_type(uint32_t type)
+{
+	struct object *object = object_new();
+
+	object_rela(object, object_text(object, ".text", "e8 00 00 00 00 c3"), 1, type,
+		    object_undefined(object, "xsmap"), -4);
+	return object;
+}
+
 static void expect_text(struct world *world, const struct krtld_module *module, const char *want)
 {
 	const struct krtld_section *text = world_section(module, ".text");
@@ -357,12 +367,36 @@ Test(peers, peers_26_a_type_or_symbol_one_past_its_table_is_refused)
 
 	rela->r_info = ELF64_R_INFO(symbols, R_X86_64_PLT32);
 	world_refuse(world, "it", &image, KRTLD_E_FORMAT);
-	rela->r_info = ELF64_R_INFO(symbols - 1, R_X86_64_REX_GOTPCRELX + 1);
+	rela->r_info = ELF64_R_INFO(symbols - 1, 52);
 	world_refuse(world, "it", &image, KRTLD_E_TYPE);
 	rela->r_info = ELF64_R_INFO(symbols - 1, UINT32_MAX);
 	world_refuse(world, "it", &image, KRTLD_E_TYPE);
 	rela->r_info = good;
 	world_load(world, "it", &image);
+}
+
+Test(peers, peers_43_types_newer_than_this_loader_are_known)
+{
+	static const uint32_t branches[] = {39, 40}; /* PC32_BND, PLT32_BND */
+	struct world *world = world_new("smap");
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct krtld_module *module =
+		    load_text(world, "e8 00 00 00 00 c3", 1, branches[i], "xsmap");
+
+		cr_expect_eq(module->nsites, 1);
+		expect_text(world, module, "0f 01 ca 66 90 c3");
+		world_unload(world, module);
+	}
+	for (uint32_t type = 43; type < 52; type += 3) { /* CODE_n_GOTPCRELX */
+		struct krtld_module *module =
+		    load_text(world, "d5 48 8b 05 00 00 00 00 c3", 4, type, "xsmap");
+
+		cr_expect_eq(module->nsites, 0);
+		cr_expect_eq(module->nreferences, 1);
+		world_unload(world, module);
+	}
+	world_refuse_object(world, "it", sample_with_type(52), KRTLD_E_TYPE);
 }
 
 Test(peers, peers_30_code_behind_a_prefix_is_right_with_and_without_it)

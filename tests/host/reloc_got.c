@@ -30,12 +30,16 @@ static int64_t field32(const struct krtld_section *section, uint64_t offset)
 
 Test(got, a_slot_holds_the_address_of_the_symbol)
 {
-	static const uint32_t types[] = {R_X86_64_GOTPCREL, R_X86_64_GOTPCRELX,
-					 R_X86_64_REX_GOTPCRELX};
+	static const uint32_t types[] = {R_X86_64_GOTPCREL,
+					 R_X86_64_GOTPCRELX,
+					 R_X86_64_REX_GOTPCRELX,
+					 43 /* CODE_4_GOTPCRELX */,
+					 46,
+					 49};
 	struct world *world = world_new("");
 
 	world_external(world, "far", 0x123456789abcdef0);
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		struct object *object = object_new();
 		unsigned text = object_text(object, ".text", zeros);
 		unsigned data = object_data(object, ".data", zeros);

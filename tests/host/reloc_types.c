@@ -1,7 +1,8 @@
 /*
  * Relocations: every type at, below and beyond its limits. The rows are this test's own: formula
- * and width from the psABI (1.0, table 4.9), ranges from what GNU ld 2.40 accepts. A "bitfield" of n
- * bits takes -2^n .. 2^n - 1 there.
+ * and width from the psABI (table 4.9), ranges from what GNU ld 2.40 accepts but for small fields: one
+ * of n bits of either sign takes -2^(n-1) .. 2^n - 1 here and -2^n .. 2^n - 1 there, and a PC16 is
+ * signed here, because a jump would go back where it should go forward.
  */
 #include <string.h>
 #include <criterion/criterion.h>
@@ -11,7 +12,7 @@
 
 #define FIELD 16 /* offset of the field in its section, with guards on both sides */
 
-enum range { ANY, SIGNED, UNSIGNED, BITFIELD };
+enum range { ANY, SIGNED, UNSIGNED, EITHER };
 
 /* S + A, less P where relative. */
 struct row {
@@ -26,13 +27,15 @@ static const struct row rows[] = {
     {"R_X86_64_64", R_X86_64_64, 8, false, ANY},
     {"R_X86_64_32", R_X86_64_32, 4, false, UNSIGNED},
     {"R_X86_64_32S", R_X86_64_32S, 4, false, SIGNED},
-    {"R_X86_64_16", R_X86_64_16, 2, false, BITFIELD},
-    {"R_X86_64_8", R_X86_64_8, 1, false, BITFIELD},
+    {"R_X86_64_16", R_X86_64_16, 2, false, EITHER},
+    {"R_X86_64_8", R_X86_64_8, 1, false, EITHER},
     {"R_X86_64_PC64", R_X86_64_PC64, 8, true, ANY},
     {"R_X86_64_PC32", R_X86_64_PC32, 4, true, SIGNED},
-    {"R_X86_64_PC16", R_X86_64_PC16, 2, true, BITFIELD},
+    {"R_X86_64_PC16", R_X86_64_PC16, 2, true, SIGNED},
     {"R_X86_64_PC8", R_X86_64_PC8, 1, true, SIGNED},
     {"R_X86_64_PLT32", R_X86_64_PLT32, 4, true, SIGNED},
+    {"R_X86_64_PC32_BND", 39, 4, true, SIGNED},
+    {"R_X86_64_PLT32_BND", 40, 4, true, SIGNED},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -97,7 +100,7 @@ static int64_t lowest(const struct row *row)
 		return INT64_MIN;
 	if (row->range == UNSIGNED)
 		return 0;
-	return row->range == SIGNED ? -(1l << (bits - 1)) : -(1l << bits);
+	return -(1l << (bits - 1));
 }
 
 static int64_t highest(const struct row *row)
@@ -258,8 +261,7 @@ Test(reloc, sizes_are_symbol_size_plus_addend)
 
 Test(reloc, a_type_without_a_row_is_refused)
 {
-	static const uint32_t types[] = {39,  40,  43,  44,      100,       250,
-					 251, 255, 256, 0x10002, UINT32_MAX};
+	static const uint32_t types[] = {52, 53, 100, 250, 251, 255, 256, 0x10002, UINT32_MAX};
 	struct world *world = world_new("");
 
 	for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -268,8 +270,29 @@ Test(reloc, a_type_without_a_row_is_refused)
 
 		cr_expect_eq(error->value, types[i], "type %u: value %lu", types[i], error->value);
 		cr_expect_str_eq(error->section, ".data");
+		cr_expect(strstr(world->lines[0], "the psABI has no such relocation type"), "%s",
+			  world->lines[0]);
 		world_expect_empty(world);
 	}
+}
+
+/* psABI, table 4.9, as of 2025: 0 to 51. */
+Test(reloc, every_type_of_the_psabi_is_known)
+{
+	struct world *world = world_new("");
+
+	for (uint32_t type = 0; type <= 51; type++) {
+		struct image image = one(type, 0, 0, 0);
+
+		world->nreports = 0;
+		if (krtld_load(&world->krtld, "it", image.bytes, image.size)) {
+			world_unload(world, krtld_find(&world->krtld, "it"));
+			continue;
+		}
+		cr_expect(strstr(world->lines[0], "R_X86_64_"), "type %u: %s", type,
+			  world->lines[0]);
+	}
+	world_expect_empty(world);
 }
 
 Test(reloc, tls_and_ifunc_are_refused_by_name)
@@ -294,6 +317,13 @@ Test(reloc, tls_and_ifunc_are_refused_by_name)
 	    {R_X86_64_TLSDESC_CALL, "R_X86_64_TLSDESC_CALL"},
 	    {R_X86_64_TLSDESC, "R_X86_64_TLSDESC"},
 	    {R_X86_64_IRELATIVE, "R_X86_64_IRELATIVE"},
+	    {R_X86_64_RELATIVE64, "R_X86_64_RELATIVE64"},
+	    {44, "R_X86_64_CODE_4_GOTTPOFF"},
+	    {45, "R_X86_64_CODE_4_GOTPC32_TLSDESC"},
+	    {47, "R_X86_64_CODE_5_GOTTPOFF"},
+	    {48, "R_X86_64_CODE_5_GOTPC32_TLSDESC"},
+	    {50, "R_X86_64_CODE_6_GOTTPOFF"},
+	    {51, "R_X86_64_CODE_6_GOTPC32_TLSDESC"},
 	};
 	struct world *world = world_new("");
 

@@ -222,6 +222,22 @@ def _same_overflow(object_: Object, linked: Linked, loaded: Loaded) -> str:
     return f"ld refuses first {theirs}, krtld {loaded.message.strip()}"
 
 
+# Small fields in which ld stores values whose sign they cannot keep; krtld's own lowest and highest.
+SMALL = {
+    "R_X86_64_16": (-(2**15), 2**16 - 1), "R_X86_64_8": (-(2**7), 2**8 - 1),
+    "R_X86_64_PC16": (-(2**15), 2**15 - 1),
+}  # fmt: skip
+
+
+def _is_small(loaded: Loaded) -> bool:
+    """Whether krtld refused what ld stores though a small field cannot hold it."""
+    if len(loaded.overflows) != 1 or loaded.overflows[0].type not in SMALL:
+        return False
+    low, high = SMALL[loaded.overflows[0].type]
+    bits = 8 if loaded.overflows[0].type == "R_X86_64_8" else 16
+    return -(2**bits) <= loaded.value < 2**bits and not low <= loaded.value <= high
+
+
 def _same_undefined(linked: Linked, loaded: Loaded) -> str:
     """Empty if both lack the same symbols, and krtld's places are among ld's."""
     theirs, ours = {p.symbol for p in linked.undefined}, {p.symbol for p in loaded.undefined}
@@ -246,6 +262,8 @@ def _refusal(object_: Object, linked: Linked, loaded: Loaded) -> Verdict:
             if is_so(object_):
                 return Verdict(REFUSED, name)
             return Verdict(DIFFERS, f"no {name} in it, and yet krtld: {loaded.message.strip()}")
+    if _is_small(loaded):
+        return Verdict(REFUSED, "small field, which ld cuts off")
     if loaded.ok or linked.ok:
         by, other = ("ld", "krtld") if loaded.ok else ("krtld", "ld")
         message = (linked.message if loaded.ok else loaded.message).strip()

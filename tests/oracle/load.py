@@ -12,6 +12,7 @@ from link import Linked, Place
 
 OVERFLOW = re.compile(
     r"(.*)\+0x([0-9a-f]+): (R_X86_64_\w+) (?:against `(.*)' )?overflows, the value 0x"
+    r"([0-9a-f]+) "
 )
 UNDEFINED = re.compile(r"(.*)\+0x([0-9a-f]+): symbol `(.*)' is undefined, ")
 DUMP = re.compile(r"sec(\d+)\.bin$")
@@ -32,6 +33,7 @@ class Loaded:
     got_address: int = 0  # of its first slot
     got: bytes = b""
     overflows: list[Place] = field(default_factory=list)
+    value: int = 0  # what did not fit, signed
     undefined: list[Place] = field(default_factory=list)
 
 
@@ -42,6 +44,7 @@ def _refusals(message: str, path: Path) -> Loaded:
         if found := OVERFLOW.match(line):
             place = Place(found[1], int(found[2], 16), found[4] or "", found[3])
             loaded.overflows.append(place)
+            loaded.value = (int(found[5], 16) + 2**63) % 2**64 - 2**63
         elif found := UNDEFINED.match(line):
             loaded.undefined.append(Place(found[1], int(found[2], 16), found[3]))
     return loaded

@@ -1,6 +1,7 @@
 /*
- * The relocation types of amd64 (psABI 1.0, section 4.4, table 4.9), a row each; read by check.c,
- * relocate.c and sites.c. A row says everything: name, bytes, formula, range. No relocation is
+ * The relocation types of amd64 (psABI 1.0 of 2025, section 4.4, table 4.9), a row each; read by
+ * check.c, relocate.c and sites.c. A row says everything: name, bytes, formula, range. All numbers
+ * of the psABI have a row, those that it calls deprecated (39, 40) included. No relocation is
  * relaxed: GOTPCRELX goes through the GOT as GOTPCREL does, because the instruction is not ours
  * to change. There is no PLT either, so that L, the address of its slot, is S.
  */
@@ -16,9 +17,11 @@ const uint8_t krtld_arch_trap = 0xcc;      /* int3 */
 #define SIGNED(bits)                                                                               \
 	.bias = POWER((bits)-1), .limit = POWER(bits) - 1, .range = #bits " bits, signed"
 #define UNSIGNED(bits) .bias = 0, .limit = POWER(bits) - 1, .range = #bits " bits, unsigned"
-/* GNU ld's "bitfield": -2^n .. 2^n - 1, because small fields hold either sign, and wrap. */
+/* -2^(n-1) .. 2^n - 1: a small field holds either sign. GNU ld takes values from -2^n on, whose sign
+ * the field cannot keep. */
 #define EITHER(bits)                                                                               \
-	.bias = POWER(bits), .limit = POWER((bits) + 1) - 1, .range = #bits " bits, of either sign"
+	.bias = POWER((bits)-1), .limit = POWER((bits)-1) + POWER(bits) - 1,                       \
+	.range = #bits " bits, of either sign"
 #define ANY .bias = 0, .limit = UINT64_MAX, .range = "64 bits"
 
 #define ROW(type, bytes, how, ...)                                                                 \
@@ -51,7 +54,7 @@ const struct krtld_row krtld_arch_rows[] = {
     [10] = ROW(32,             4, KRTLD_S_A,     UNSIGNED(32)),
     [11] = ROW(32S,            4, KRTLD_S_A,     SIGNED(32)),
     [12] = ROW(16,             2, KRTLD_S_A,     EITHER(16)),
-    [13] = ROW(PC16,           2, KRTLD_S_A_P,   EITHER(16)),
+    [13] = ROW(PC16,           2, KRTLD_S_A_P,   SIGNED(16)),
     [14] = ROW(8,              1, KRTLD_S_A,     EITHER(8)),
     [15] = ROW(PC8,            1, KRTLD_S_A_P,   SIGNED(8)),
     [16] = REFUSED(DTPMOD64,   TLS),
@@ -77,8 +80,19 @@ const struct krtld_row krtld_arch_rows[] = {
     [36] = REFUSED(TLSDESC,    TLS),
     [37] = REFUSED(IRELATIVE,  IFUNC),
     [38] = REFUSED(RELATIVE64, DYNAMIC),
+    [39] = ROW(PC32_BND,       4, KRTLD_S_A_P,   SIGNED(32), .branch = -4),
+    [40] = ROW(PLT32_BND,      4, KRTLD_S_A_P,   SIGNED(32), .branch = -4),
     [41] = ROW(GOTPCRELX,      4, KRTLD_G_A_P,   SIGNED(32)),
     [42] = ROW(REX_GOTPCRELX,  4, KRTLD_G_A_P,   SIGNED(32)),
+    [43] = ROW(CODE_4_GOTPCRELX, 4, KRTLD_G_A_P, SIGNED(32)),
+    [44] = REFUSED(CODE_4_GOTTPOFF, TLS),
+    [45] = REFUSED(CODE_4_GOTPC32_TLSDESC, TLS),
+    [46] = ROW(CODE_5_GOTPCRELX, 4, KRTLD_G_A_P, SIGNED(32)),
+    [47] = REFUSED(CODE_5_GOTTPOFF, TLS),
+    [48] = REFUSED(CODE_5_GOTPC32_TLSDESC, TLS),
+    [49] = ROW(CODE_6_GOTPCRELX, 4, KRTLD_G_A_P, SIGNED(32)),
+    [50] = REFUSED(CODE_6_GOTTPOFF, TLS),
+    [51] = REFUSED(CODE_6_GOTPC32_TLSDESC, TLS),
     /* clang-format on */
 };
 

@@ -52,6 +52,9 @@ global:	nop
 	.reloc . - 2, R_X86_64_PC16, near
 	.byte 0
 	.reloc . - 1, R_X86_64_PC8, near
+	.long 0, 0
+	.reloc . - 8, R_X86_64_PC32_BND, near - 4
+	.reloc . - 4, R_X86_64_PLT32_BND, outside - 4
 near:	ret
 	.size global, . - global
 
