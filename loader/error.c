@@ -110,6 +110,12 @@ static void put_duplicate(struct line *line, const struct krtld_error *error)
 	put_quoted(line, error->symbol);
 	put(line, " is defined twice, first in ");
 	put(line, error->what);
+	if (error->value) {
+		put(line, ", which has not the size and alignment of this COMMON symbol, found ");
+		put_hex(line, error->value);
+	} else if (error->what != error->module) {
+		put(line, "; hide it where it is a module's own: static, or -fvisibility=hidden");
+	}
 }
 
 static void put_stub(struct line *line, const struct krtld_error *error)

@@ -57,13 +57,17 @@ static uint32_t find(const struct krtld_module *module, const char *name, uint32
 	return 0;
 }
 
-/* _init and _fini are every module's own affair, and so is what is hidden (gABI, st_other). */
-static bool is_offered(const struct elf64_sym *symbol, const char *name)
+bool krtld_is_own(const struct krtld *krtld, const struct krtld_module *module,
+		  const struct elf64_sym *symbol)
 {
+	const char *name = krtld_symbol_name(module, symbol);
 	unsigned visibility = ELF64_ST_VISIBILITY(symbol->st_other);
 
-	return (visibility == STV_DEFAULT || visibility == STV_PROTECTED) && *name &&
-	       !krtld_same(name, "_init") && !krtld_same(name, "_fini");
+	if (visibility != STV_DEFAULT && visibility != STV_PROTECTED) /* gABI, st_other */
+		return true;
+	if (!*name || krtld_same(name, "_init") || krtld_same(name, "_fini"))
+		return true;
+	return krtld->ops->exported && !krtld->ops->exported(krtld->ctx, module->name, name);
 }
 
 static unsigned chain_length(const struct krtld_private *own, uint32_t number)
@@ -82,8 +86,6 @@ bool krtld_export(struct krtld *krtld, struct krtld_module *module, uint32_t ind
 	const char *name = krtld_symbol_name(module, &symbol);
 	uint32_t *bucket;
 
-	if (!is_offered(&symbol, name))
-		return true;
 	if (find(module, name, hash))
 		return REFUSE(krtld, module, KRTLD_E_DUPLICATE, .symbol = name,
 			      .what = module->name);

@@ -38,12 +38,16 @@
  * that freeing them cannot forget one. Allocation, protection and _init may fail at any time, and
  * the tests make each of them fail.
  *
- * Who may define what. The first definition of a name counts. A second one is refused if it is
- * meant (a strong symbol), and gives way if it is not (weak, COMMON, C++'s unique ones in COMDAT
- * groups). Within one object every second definition is refused, weak or not: no assembler and no
- * `ld -r` writes one. Hidden symbols are a module's own, and so are _init and _fini. A stub's name is
- * special: once unix has defined it, it means that stub, and a module that defines it as well is
- * refused, or it would capture the calls of those loaded after it.
+ * Who may define what. Hidden symbols are a module's own, and so are _init, _fini and what
+ * ops->exported says no to: no other module sees them, they collide with nothing, and within the
+ * module they win. All other globals are exported, and of them the first definition of a name counts,
+ * in the order of loading. A second one is refused if it is meant (a strong symbol), and gives way if
+ * it is not (weak, COMMON, C++'s unique ones in COMDAT groups); a COMMON symbol only to a definition
+ * that has its size and alignment. So a kernel whose modules each define `metadata` or `init` hides
+ * those (-fvisibility=hidden), or has a list. Within one object every second definition is refused,
+ * weak or not: no assembler and no `ld -r` writes one. A stub's name is special: once unix has defined
+ * it, it means that stub, and a module that defines it as well, hidden or not, is refused, or it would
+ * capture calls.
  *
  * A module that uses a symbol of another keeps it from being unloaded. Sites count as uses of
  * unix, whose functions an alternative may call.

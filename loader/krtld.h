@@ -73,7 +73,7 @@ enum krtld_reason {
 	KRTLD_E_TYPE,   /* a relocation type that is not supported, or is refused (TLS, IFUNC) */
 	KRTLD_E_RANGE,  /* the value does not fit the field */
 	KRTLD_E_UNDEFINED, /* a symbol that nobody defines; one report for each */
-	KRTLD_E_DUPLICATE, /* a global that a loaded module defines already; the name of a module */
+	KRTLD_E_DUPLICATE, /* a global that a loaded module exports already; the name of a module */
 	KRTLD_E_STUB,      /* a module defines a stub's name; or unix lacks a stub */
 	KRTLD_E_UNDECIDED, /* a second module before hot_decide() */
 	KRTLD_E_HOTINLINE, /* do_hotinlines() refused: see hot */
@@ -91,7 +91,8 @@ struct krtld_error {
 	const char *symbol;  /* or NULL */
 	const char *what;    /* a phrase; of KRTLD_E_DUPLICATE the module that was first; or NULL */
 	const char *type;    /* name of the relocation type, or NULL */
-	uint64_t value; /* what does not fit or was found; bytes, users, _init's result; or 0 */
+	uint64_t value; /* what does not fit or was found; bytes, users, _init's result; or 0. Of
+			   KRTLD_E_DUPLICATE the bytes of a COMMON symbol that the first has not */
 	struct hot_error hot;
 };
 
@@ -122,6 +123,10 @@ struct krtld_ops {
 	/* Each refusal, as it is found: one for a load that fails, but with KRTLD_E_UNDEFINED one for
 	 * each symbol. */
 	void (*report)(void *ctx, const struct krtld_error *error);
+	/* Optional, for kernels that list what a module offers to others, or what it does not: asked for
+	 * each global that a module defines and that its visibility would let others see. False: it is
+	 * the module's own, as a hidden one is. Without it all of them are exported. */
+	bool (*exported)(void *ctx, const char *module, const char *name);
 };
 
 /* The loaded modules. Zero it, then set the first four. */
@@ -141,9 +146,9 @@ struct krtld {
  *
  * The first module may come before hot_decide(): it is unix, its sites are collected but left to
  * the kernel's own do_hotinlines(), and it is not started. If it defines one stub it must define
- * them all, and every symbol of a fix-up; their addresses go into the machine. Whoever has no such
- * module fills in machine->stubs and machine->symbols himself. A stub that is known already may be
- * defined by nobody else.
+ * them all, and every symbol of a fix-up, hidden or not; their addresses go into the machine. A
+ * kernel without such a module fills in machine->stubs and machine->symbols itself. A stub that is
+ * known already may be defined by no other module.
  */
 struct krtld_module *krtld_load(struct krtld *krtld, const char *name, const void *file,
 				size_t size) __attribute__((warn_unused_result));
@@ -158,7 +163,7 @@ void krtld_release(struct krtld_module *module);
 
 struct krtld_module *krtld_find(const struct krtld *krtld, const char *name);
 
-/* The value of a global symbol of any module; hidden ones, _init and _fini are nobody else's. */
+/* The value of a global that some module exports: not of hidden ones, _init and _fini. */
 bool krtld_lookup(const struct krtld *krtld, const char *name, uint64_t *value)
     __attribute__((warn_unused_result));
 

@@ -239,8 +239,11 @@ bool krtld_resolve(struct krtld *krtld, struct krtld_module *module);
 uint32_t krtld_hash(const char *name);
 /* Memory for the module's table. */
 bool krtld_export_room(struct krtld *krtld, struct krtld_module *module);
-/* Adds a symbol unless it is nobody else's business: hidden, _init, _fini, without a name. False
- * after a report: the module defines that name already. */
+/* Whether no other module may see the global: hidden, _init, _fini, without a name, or not exported
+ * as ops has it. */
+bool krtld_is_own(const struct krtld *krtld, const struct krtld_module *module,
+		  const struct elf64_sym *symbol);
+/* Adds a symbol that is not its own. False after a report: the module defines that name already. */
 bool krtld_export(struct krtld *krtld, struct krtld_module *module, uint32_t symbol, uint32_t hash);
 /* The symbol's index in one module's table; 0: not there. */
 uint32_t krtld_exported(const struct krtld_module *module, const char *name);

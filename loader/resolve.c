@@ -1,10 +1,10 @@
 /*
  * The third phase: one value for every symbol of the module, so that a relocation needs no name.
  *
- * What the module defines has its own value, unless it is weak or COMMON and another module, or
- * the surroundings, define it too: the first definition counts. What it does not define is, in this
- * order: a stub; a global of a loaded module, which is then in use by this one; the GOT;
- * what the surroundings know; or 0 if the reference is weak. Called by krtld.c.
+ * What the module defines has its own value, unless it is weak or COMMON, is exported, and another
+ * module, or the surroundings, define it too: the first definition counts. What it does not define
+ * is, in this order: a stub; what a loaded module exports, which is then in use by this one; what the
+ * surroundings know; the GOT; or 0 if the reference is weak. Called by krtld.c.
  */
 #include "loader/load.h"
 
@@ -38,18 +38,24 @@ static bool ask_outside(const struct krtld *krtld, const char *name, uint64_t *v
 	return krtld->ops->external && *name && krtld->ops->external(krtld->ctx, name, value);
 }
 
-/* Whether somebody else defines the name. */
-static bool find_elsewhere(struct krtld *krtld, struct krtld_module *module, const char *name,
-			   uint32_t hash, uint64_t *value)
+/* Takes the symbol of another module; or, where there is none (NULL), what the surroundings know. */
+static bool take(const struct krtld *krtld, struct krtld_module *module, const char *name,
+		 struct krtld_module *other, uint32_t symbol, uint64_t *value)
 {
-	uint32_t symbol;
-	struct krtld_module *other = krtld_search(krtld, name, hash, &symbol);
-
 	if (!other)
 		return ask_outside(krtld, name, value);
 	*value = other->private->values[symbol].value;
 	need(module, other);
 	return true;
+}
+
+static bool find_elsewhere(const struct krtld *krtld, struct krtld_module *module, const char *name,
+			   uint64_t *value)
+{
+	uint32_t symbol;
+	struct krtld_module *other = krtld_search(krtld, name, krtld_hash(name), &symbol);
+
+	return take(krtld, module, name, other, symbol, value);
 }
 
 static unsigned hotinline_of(const struct krtld *krtld, const char *name)
@@ -80,9 +86,8 @@ static void resolve_undefined(struct krtld *krtld, struct krtld_module *module,
 	const char *name = krtld_symbol_name(module, symbol);
 	unsigned hotinline = hotinline_of(krtld, name);
 
-	if (hotinline != HOT_NONE
-		? use_stub(krtld, module, value, hotinline)
-		: find_elsewhere(krtld, module, name, krtld_hash(name), &value->value))
+	if (hotinline != HOT_NONE ? use_stub(krtld, module, value, hotinline)
+				  : find_elsewhere(krtld, module, name, &value->value))
 		return;
 	if (krtld_same(name, "_GLOBAL_OFFSET_TABLE_")) {
 		value->value = module->private->got;
@@ -105,42 +110,41 @@ static void resolve_own(struct krtld_module *module, const struct elf64_sym *sym
 		value->flags |= KRTLD_ABSENT;
 }
 
-static bool duplicate(const struct krtld *krtld, const struct krtld_module *module,
-		      const struct krtld_module *other, const char *name)
+/* A COMMON symbol gives way only to what is as large and as aligned. A size of 0 is not known. */
+static bool holds_common(const struct krtld_module *other, uint32_t i,
+			 const struct elf64_sym *common)
 {
-	return REFUSE(krtld, module, KRTLD_E_DUPLICATE, .symbol = name, .what = other->name);
+	uint64_t size = krtld_symbol(other, i).st_size;
+	uint64_t align = common->st_value ? common->st_value : 1;
+
+	return (!size || size >= common->st_size) &&
+	       !(other->private->values[i].value & (align - 1));
 }
 
-static bool is_hidden(const struct elf64_sym *symbol)
-{
-	unsigned visibility = ELF64_ST_VISIBILITY(symbol->st_other);
-
-	return visibility != STV_DEFAULT && visibility != STV_PROTECTED;
-}
-
-/* A definition that others can see. */
+/* A definition that is not local. What others cannot see cannot collide with theirs. */
 static bool define_global(struct krtld *krtld, struct krtld_module *module, uint32_t i,
-			  const struct elf64_sym *symbol, bool yields)
+			  const struct elf64_sym *symbol, bool common)
 {
+	struct krtld_value *value = &module->private->values[i];
 	const char *name = krtld_symbol_name(module, symbol);
 	unsigned hotinline = hotinline_of(krtld, name);
-	uint32_t hash = krtld_hash(name);
-	uint64_t elsewhere;
-	uint32_t other_symbol;
+	bool yields = common || ELF64_ST_BIND(symbol->st_info) != STB_GLOBAL;
+	uint32_t hash, theirs;
 	struct krtld_module *other;
 
+	if (hotinline != HOT_NONE && !krtld_define_stub(krtld, module, i, hotinline))
+		return false;
+	if ((value->flags & KRTLD_ABSENT) || krtld_is_own(krtld, module, symbol))
+		return true;
+	hash = krtld_hash(name);
 	if (hotinline != HOT_NONE)
-		return krtld_define_stub(krtld, module, i, hotinline) &&
-		       krtld_export(krtld, module, i, hash);
-	if (module->private->values[i].flags & KRTLD_ABSENT)
+		return krtld_export(krtld, module, i, hash);
+	other = krtld_search(krtld, name, hash, &theirs);
+	if (other && (!yields || (common && !holds_common(other, theirs, symbol))))
+		return REFUSE(krtld, module, KRTLD_E_DUPLICATE, .symbol = name, .what = other->name,
+			      .value = yields ? symbol->st_size : 0);
+	if (yields && take(krtld, module, name, other, theirs, &value->value))
 		return true;
-	if (yields && !is_hidden(symbol) && find_elsewhere(krtld, module, name, hash, &elsewhere)) {
-		module->private->values[i].value = elsewhere;
-		return true;
-	}
-	other = is_hidden(symbol) ? NULL : krtld_search(krtld, name, hash, &other_symbol);
-	if (other)
-		return duplicate(krtld, module, other, name);
 	return krtld_export(krtld, module, i, hash);
 }
 
@@ -149,7 +153,6 @@ static bool resolve_symbol(struct krtld *krtld, struct krtld_module *module, uin
 	struct krtld_value *value = &module->private->values[i];
 	struct elf64_sym symbol = krtld_symbol(module, i);
 	uint32_t section = krtld_symbol_section(module, &symbol, i);
-	unsigned binding = ELF64_ST_BIND(symbol.st_info);
 
 	value->hotinline = HOT_NONE;
 	if (section == SHN_UNDEF) {
@@ -157,10 +160,8 @@ static bool resolve_symbol(struct krtld *krtld, struct krtld_module *module, uin
 		return true;
 	}
 	resolve_own(module, &symbol, section, value);
-	if (binding == STB_LOCAL)
-		return true;
-	return define_global(krtld, module, i, &symbol,
-			     binding != STB_GLOBAL || section == KRTLD_IN_COMMON);
+	return ELF64_ST_BIND(symbol.st_info) == STB_LOCAL ||
+	       define_global(krtld, module, i, &symbol, section == KRTLD_IN_COMMON);
 }
 
 /*

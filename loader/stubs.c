@@ -62,12 +62,31 @@ bool krtld_define_stub(struct krtld *krtld, struct krtld_module *module, uint32_
 	return true;
 }
 
+/* The global of that name that unix defines: also one that it hides from its modules, for the patch
+ * table is its own. 0: none. */
+static uint32_t global_of(const struct krtld_module *module, const char *name)
+{
+	const struct krtld_private *own = module->private;
+	uint32_t found = krtld_exported(module, name);
+
+	for (uint32_t i = 1; !found && i < own->nsymbols; i++) {
+		struct elf64_sym symbol = krtld_symbol(module, i);
+
+		if (ELF64_ST_BIND(symbol.st_info) != STB_LOCAL &&
+		    krtld_symbol_section(module, &symbol, i) != SHN_UNDEF &&
+		    !(own->values[i].flags & KRTLD_ABSENT) &&
+		    krtld_same(krtld_symbol_name(module, &symbol), name))
+			found = i;
+	}
+	return found;
+}
+
 static bool fill_symbols(struct krtld *krtld, struct krtld_module *module)
 {
 	struct hot_machine *machine = krtld->machine;
 
 	for (unsigned i = 0; i < machine->table->nsymbols; i++) {
-		uint32_t symbol = krtld_exported(module, machine->table->symbols[i]);
+		uint32_t symbol = global_of(module, machine->table->symbols[i]);
 
 		if (!symbol)
 			return refuse(krtld, module, machine->table->symbols[i],

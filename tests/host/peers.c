@@ -176,6 +176,46 @@ Test(peers, peers_07_a_module_cannot_capture_a_stub)
 	    stub);
 }
 
+/* A real kernel's modules each define one `init_module`: what they hide is theirs alone. */
+Test(peers, peers_44_a_name_that_modules_hide_is_each_ones_own)
+{
+	static const char *const names[] = {"one", "two", "three"};
+	struct world *world = world_new("");
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct object *object = object_new();
+		unsigned text = object_text(object, ".text", "31 c0 c3");
+		unsigned data = object_data(object, ".data", "00 00 00 00 00 00 00 00");
+		struct krtld_module *module;
+		struct image image;
+
+		object_rela(object, data, 0, R_X86_64_64,
+			    object_global(object, "init_module", text, 0), 0);
+		image = object_image(object);
+		if (i < 2)
+			image_symbol(&image, "init_module")->st_other = STV_HIDDEN;
+		module = world_load(world, names[i], &image);
+		cr_expect_eq(bytes_get(world_section(module, ".data")->bytes, 8),
+			     world_section(module, ".text")->address, "%s has another's", names[i]);
+		image_symbol(&image, "init_module")->st_other = STV_DEFAULT;
+		if (i == 2)
+			world_refuse(world, "four", &image, KRTLD_E_DUPLICATE);
+	}
+}
+
+/* Hidden or not: the calls within the module would go to it, and never be sites. */
+Test(peers, peers_07_a_module_cannot_capture_a_stub_for_itself)
+{
+	struct world *world = world_new("smap");
+	struct object *rogue = object_new();
+	struct image image;
+
+	object_global(rogue, "xsmap", object_text(rogue, ".text", "0f 0b 90 90 90 90 90 90"), 0);
+	image = object_image(rogue);
+	image_symbol(&image, "xsmap")->st_other = STV_HIDDEN;
+	world_refuse(world, "rogue", &image, KRTLD_E_STUB);
+}
+
 Test(peers, peers_08_a_name_that_one_side_knows_and_the_other_does_not_is_refused)
 {
 	const struct hot_table *table = table_common();

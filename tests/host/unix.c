@@ -22,6 +22,15 @@ static struct krtld_module *load_unix(struct world *world)
 	return world_load_object(world, "unix", sample_unix(world->machine->table, NULL));
 }
 
+static unsigned table_symbol_index(const struct hot_table *table, const char *name)
+{
+	unsigned i = 0;
+
+	while (strcmp(table->symbols[i], name) != 0)
+		i++;
+	return i;
+}
+
 static void decide(struct world *world, const char *features)
 {
 	struct hot_features set;
@@ -126,11 +135,74 @@ Test(unix_module, without_a_symbol_of_a_fixup_it_is_refused)
 	struct image image = object_image(object);
 	const struct krtld_error *error;
 
-	/* A hidden symbol, or one of another name, is none. */
+	/* One of another name, a local, and one that is not loaded are none. */
 	image_symbol(&image, "datum")->st_name++;
 	error = world_refuse(world, "unix", &image, KRTLD_E_STUB);
 	cr_expect_str_eq(error->symbol, "datum");
 	expect_no_addresses(world);
+	image_symbol(&image, "atum")->st_name--;
+	image_symbol(&image, "datum")->st_info = ELF64_ST_INFO(STB_LOCAL, STT_FUNC);
+	world_refuse(world, "unix", &image, KRTLD_E_STUB);
+	object_section(object, ".comment", SHT_PROGBITS, 0, 1, "a note", 7);
+	image = object_image(object);
+	image_symbol(&image, "datum")->st_shndx =
+	    (Elf64_Section)image_section_index(&image, ".comment");
+	world_refuse(world, "unix", &image, KRTLD_E_STUB);
+	expect_no_addresses(world);
+}
+
+/* The patch table is unix's own: what unix hides from its modules the table may refer to. */
+Test(unix_module, a_symbol_of_a_fixup_may_be_hidden_weak_or_common)
+{
+	static const struct {
+		unsigned bind, visibility;
+		bool common, outside;
+	} rows[] = {
+	    {STB_GLOBAL, STV_HIDDEN, false, false}, {STB_GLOBAL, STV_INTERNAL, false, false},
+	    {STB_WEAK, STV_DEFAULT, false, false},  {STB_WEAK, STV_HIDDEN, false, false},
+	    {STB_WEAK, STV_DEFAULT, false, true},   {STB_GLOBAL, STV_DEFAULT, true, false},
+	    {STB_GLOBAL, STV_DEFAULT, true, true},  {STB_GLOBAL, STV_HIDDEN, true, false},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct world *world = booting();
+		struct image image = object_image(sample_unix(world->machine->table, NULL));
+		unsigned datum = table_symbol_index(world->machine->table, "datum");
+		Elf64_Sym *symbol = image_symbol(&image, "datum");
+		struct krtld_module *module;
+		uint64_t value;
+
+		symbol->st_info = (unsigned char)ELF64_ST_INFO(rows[i].bind, STT_OBJECT);
+		symbol->st_other = (unsigned char)rows[i].visibility;
+		if (rows[i].common) {
+			symbol->st_shndx = SHN_COMMON;
+			symbol->st_value = 16;
+			symbol->st_size = 16;
+		}
+		if (rows[i].outside)
+			world_external(world, "datum", TABLE_SYMBOLS + 0x800);
+		module = world_load(world, "unix", &image);
+		value = world->machine->symbols[datum];
+		cr_expect(value, "row %u", i);
+		cr_expect_eq(value, world_symbol(module, "datum"), "row %u", i);
+		cr_expect_eq(value == TABLE_SYMBOLS + 0x800, rows[i].outside, "row %u", i);
+	}
+}
+
+/* And so are the stubs, whose addresses modules have from the machine. */
+Test(unix_module, a_stub_may_be_hidden)
+{
+	struct world *world = booting();
+	struct image image = object_image(sample_unix(world->machine->table, NULL));
+	struct krtld_module *module;
+	uint64_t value;
+
+	image_symbol(&image, "xsmap")->st_other = STV_HIDDEN;
+	module = world_load(world, "unix", &image);
+	cr_expect(!krtld_lookup(&world->krtld, "xsmap", &value));
+	decide(world, "smap");
+	cr_expect_eq(world_load_object(world, "it", sample_caller("xsmap"))->nsites, 1);
+	cr_expect_eq(module->users, 1);
 }
 
 Test(unix_module, a_stub_that_is_cut_short_is_refused)

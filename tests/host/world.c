@@ -206,8 +206,13 @@ struct world *world_with(const struct hot_table *table, const char *features)
 {
 	struct world *world = calloc(1, sizeof(*world));
 
-	world->ops = (struct krtld_ops){fake_alloc,    fake_free,  fake_protect, fake_place,
-					fake_external, fake_start, fake_report};
+	world->ops = (struct krtld_ops){.alloc = fake_alloc,
+					.free = fake_free,
+					.protect = fake_protect,
+					.place = fake_place,
+					.external = fake_external,
+					.start = fake_start,
+					.report = fake_report};
 	world->krtld.ops = &world->ops;
 	world->krtld.ctx = world;
 	if (!table)
