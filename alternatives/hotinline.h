@@ -67,18 +67,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HOT_FEATURES_MAX 512 /* features in a table; hotc refuses more */
-#define HOT_SITE_MAX     64  /* bytes of the widest site; hotc refuses more */
-#define HOT_DEPTH_MAX    64  /* operands pending in a condition; hotc refuses deeper */
+#define HOT_FEATURES_MAX 512                /* features in a table; hotc refuses more */
+#define HOT_SITE_MAX     64                 /* bytes of the widest site; hotc refuses more */
+#define HOT_BYTES_MAX    (HOT_SITE_MAX + 5) /* of the widest stub's body: a site and a return */
+#define HOT_DEPTH_MAX    64 /* operands pending in a condition; hotc refuses deeper */
+
+enum hot_reason {
+	HOT_OK,
+	HOT_E_UNDECIDED, /* hot_decide() was not called */
+	HOT_E_SITE,      /* no such hotinline or form */
+	HOT_E_BOUNDS,    /* the site leaves its text */
+	HOT_E_OVERLAP,   /* the site starts before the one before it ends */
+	HOT_E_OLD_BYTES, /* the text does not hold what the relocator must have left */
+	HOT_E_REACH,     /* a fix-up's symbol is out of the reach of 32 bits */
+	HOT_E_SYMBOL,    /* a fix-up's symbol has no address */
+	HOT_E_VERIFY,    /* after the write the text does not hold what was written */
+	HOT_E_LAYOUT,    /* the table is of another version than the engine */
+	HOT_E_EMPTY,     /* the table declares no hotinline */
+	HOT_E_TABLE,     /* an index or a size in the table is out of range */
+};
 
 /* ---- The patch table: what hotc writes into hottable.c ---- */
 
+/* "HOTTABL1": the layout of struct hot_table and of all that it points to. Its last character grows
+ * with every change of them, here and in dsl/compiler/table.py. */
+#define HOT_LAYOUT 0x314c424154544f48
+
 /* Conditions are postfix programs of 16-bit words: a feature's index pushes its truth. */
-#define HOT_OP_NOT       0xfffc
-#define HOT_OP_AND       0xfffd
-#define HOT_OP_OR        0xfffe
-#define HOT_OP_END       0xffff
-#define HOT_ALWAYS       UINT32_MAX /* as an alternative's condition: the baseline */
+#define HOT_OP_NOT 0xfffc
+#define HOT_OP_AND 0xfffd
+#define HOT_OP_OR  0xfffe
+#define HOT_OP_END 0xffff
+#define HOT_ALWAYS UINT32_MAX /* as an alternative's condition: the baseline */
 
 enum hot_feature_kind {
 	HOT_CPUID,      /* bit `bit` of register `reg` of CPUID leaf.subleaf */
@@ -131,6 +151,7 @@ struct hotinline {
  * because the same table serves the boot program, the kernel and the host tool.
  */
 struct hot_table {
+	uint64_t layout;      /* HOT_LAYOUT, as hotc knows it */
 	uint64_t fingerprint; /* of the declarations: two images that differ in it must not meet */
 	const struct hot_feature *features;
 	const struct hotinline *hotinlines; /* sorted by name (strcmp order) */
@@ -139,12 +160,22 @@ struct hot_table {
 	const char *const *symbols; /* what fix-ups refer to */
 	const uint16_t *conditions;
 	const uint8_t *code;
+	uint32_t nalternatives;
+	uint32_t nfixups;
+	uint32_t nconditions; /* words */
+	uint32_t ncode;       /* bytes */
 	uint16_t nfeatures;
 	uint16_t nhotinlines;
 	uint16_t nsymbols;
+	uint16_t return_thunk; /* index of the symbol that a return jumps to; HOT_NONE: `ret` */
+	uint8_t entry; /* bytes from a stub's symbol to its site: 0, or 4 where endbr64 is first */
 };
 
 #define HOT_NONE 0xffffu /* no hotinline; no symbol */
+
+/* Whether this engine can read the table: HOT_OK, HOT_E_LAYOUT, HOT_E_EMPTY or HOT_E_TABLE. All
+ * that takes a table checks it (hot_features_read, hot_machine_init) or trusts that it was. */
+enum hot_reason hot_table_check(const struct hot_table *table);
 
 /* The hotinline of that name: its index, or HOT_NONE. */
 unsigned hot_find(const struct hot_table *table, const char *name);
@@ -193,18 +224,19 @@ struct hot_ready {
 /* One decision per machine. Lives in memory that its owner provides. */
 struct hot_machine {
 	const struct hot_table *table;
-	uint64_t *stubs;         /* [nhotinlines] address of each stub; krtld fills them in */
-	uint64_t *symbols;       /* [nsymbols] address of each symbol of a fix-up; likewise */
-	uint8_t *chosen;         /* [nhotinlines] index of the chosen alternative */
+	uint64_t *stubs;   /* [nhotinlines] address of each stub's symbol; krtld fills them in */
+	uint64_t *symbols; /* [nsymbols] address of each symbol of a fix-up; likewise */
+	uint8_t *chosen;   /* [nhotinlines] index of the chosen alternative */
 	struct hot_ready *ready; /* [2 * nhotinlines] for the forms call and jmp */
 	struct hot_features features;
 	bool decided; /* features and chosen are final */
 };
 
-/* Bytes that hot_machine_init() needs for this table. */
+/* Bytes that hot_machine_init() needs for this table; 0: it is of another layout. */
 size_t hot_machine_size(const struct hot_table *table);
 
-/* Makes an undecided machine in memory, which must be aligned for a uint64_t. */
+/* Makes an undecided machine in memory, which must be aligned for a uint64_t. NULL: it is not, or
+ * hot_table_check() says why. */
 struct hot_machine *hot_machine_init(void *memory, const struct hot_table *table);
 
 /* Seals the features, and the choice for every hotinline. Call it once. */
@@ -215,7 +247,8 @@ void hot_decide(struct hot_machine *machine, const struct hot_features *features
 enum hot_form {
 	HOT_CALL, /* e8 */
 	HOT_JMP,  /* e9: a tail call */
-	HOT_STUB, /* the stub's own body: the site's size and one byte for `ret` */
+	HOT_STUB, /* the stub's own body, `entry` bytes after its symbol: the hotinline's size, and
+		     room for a return */
 };
 
 #define HOT_WIDE         0x1 /* the mark proves that the site has its hotinline's size */
@@ -239,18 +272,6 @@ struct hot_text {
 	uint32_t nsites;
 };
 
-enum hot_reason {
-	HOT_OK,
-	HOT_E_UNDECIDED, /* hot_decide() was not called */
-	HOT_E_SITE,      /* no such hotinline or form */
-	HOT_E_BOUNDS,    /* the site leaves its text */
-	HOT_E_OVERLAP,   /* the site starts before the one before it ends */
-	HOT_E_OLD_BYTES, /* the text does not hold what the relocator must have left */
-	HOT_E_REACH,     /* a fix-up's symbol is out of the reach of 32 bits */
-	HOT_E_SYMBOL,    /* a fix-up's symbol has no address */
-	HOT_E_VERIFY,    /* after the write the text does not hold what was written */
-};
-
 /* A refusal and its place. */
 struct hot_error {
 	enum hot_reason reason;
@@ -258,8 +279,8 @@ struct hot_error {
 	uint16_t hotinline; /* index, or HOT_NONE */
 	uint16_t symbol;    /* HOT_E_REACH, HOT_E_SYMBOL: index, else HOT_NONE */
 	uint8_t size;       /* bytes in the two below: of HOT_E_OLD_BYTES and HOT_E_VERIFY */
-	uint8_t expected[HOT_SITE_MAX + 1];
-	uint8_t found[HOT_SITE_MAX + 1];
+	uint8_t expected[HOT_BYTES_MAX];
+	uint8_t found[HOT_BYTES_MAX];
 };
 
 /* A phrase for a message: "the text does not hold …". */
@@ -267,12 +288,12 @@ const char *hot_reason_text(enum hot_reason reason);
 
 enum hot_state { HOT_BEFORE, HOT_NOW };
 
-/* Bytes of a site: its hotinline's size if HOT_WIDE, else 5; one more than the size for a stub. */
+/* Bytes of a site: its hotinline's size if HOT_WIDE, else 5; of a stub its size and a return's. */
 unsigned hot_site_size(const struct hot_table *table, const struct hot_site *site);
 
 /*
  * The bytes that a site must hold before it is patched (as relocated), or once it is (as chosen).
- * bytes: room for HOT_SITE_MAX + 1. Returns their number, or 0 with *error set (HOT_E_SITE,
+ * bytes: room for HOT_BYTES_MAX. Returns their number, or 0 with *error set (HOT_E_SITE,
  * HOT_E_BOUNDS, HOT_E_REACH, HOT_E_SYMBOL; HOT_E_UNDECIDED for HOT_NOW).
  */
 unsigned hot_site_bytes(const struct hot_machine *machine, const struct hot_text *text,

@@ -32,12 +32,17 @@ static bool say(struct hot_error *error, enum hot_reason reason)
 	return reason == HOT_OK;
 }
 
+static unsigned return_size(const struct hot_table *table)
+{
+	return table->return_thunk == HOT_NONE ? HOT_ARCH_RETURN : HOT_ARCH_BRANCH;
+}
+
 unsigned hot_site_size(const struct hot_table *table, const struct hot_site *site)
 {
 	unsigned size = table->hotinlines[site->hotinline].size;
 
 	if (site->form == HOT_STUB)
-		return size + 1;
+		return size + return_size(table);
 	return site->flags & HOT_WIDE ? size : HOT_ARCH_BRANCH;
 }
 
@@ -184,7 +189,7 @@ static void make_ready(struct hot_machine *machine, uint16_t hotinline, enum hot
 	    &table->alternatives[table->hotinlines[hotinline].alternatives +
 				 machine->chosen[hotinline]];
 	struct hot_site site = {0, hotinline, (uint8_t)form, 0};
-	uint8_t bytes[HOT_SITE_MAX + 1];
+	uint8_t bytes[HOT_BYTES_MAX];
 	struct rendering r = {machine, &site, chosen, 0, HOT_ARCH_BRANCH, bytes, NULL};
 
 	*ready = (struct hot_ready){.kind = DEPENDS};
@@ -253,7 +258,7 @@ static bool refuse_bytes(const struct hot_text *text, const struct hot_site *sit
 static bool plan_site(const struct hot_machine *machine, const struct hot_text *text,
 		      const struct hot_site *site, uint64_t *end, struct hot_error *error)
 {
-	uint8_t bytes[HOT_SITE_MAX + 1];
+	uint8_t bytes[HOT_BYTES_MAX];
 	unsigned size = site_bytes(machine, text, site, HOT_BEFORE, bytes, error);
 
 	if (size == 0)
@@ -284,7 +289,7 @@ static bool plan(const struct hot_machine *machine, const struct hot_text *texts
 static void commit(const struct hot_machine *machine, const struct hot_text *texts, unsigned ntexts,
 		   enum hot_state state)
 {
-	uint8_t bytes[HOT_SITE_MAX + 1];
+	uint8_t bytes[HOT_BYTES_MAX];
 	struct hot_error error;
 
 	for (unsigned t = 0; t < ntexts; t++) {
@@ -300,7 +305,7 @@ static void commit(const struct hot_machine *machine, const struct hot_text *tex
 static bool verify_site(const struct hot_machine *machine, const struct hot_text *text,
 			const struct hot_site *site, enum hot_state state, struct hot_error *error)
 {
-	uint8_t bytes[HOT_SITE_MAX + 1];
+	uint8_t bytes[HOT_BYTES_MAX];
 	unsigned size = site_bytes(machine, text, site, state, bytes, error);
 
 	if (size == 0)
@@ -347,6 +352,11 @@ const char *hot_reason_text(enum hot_reason reason)
 	case HOT_E_REACH: return "a branch or reference of the site does not reach its target";
 	case HOT_E_SYMBOL: return "a symbol that the alternative refers to has no address";
 	case HOT_E_VERIFY: return "the text does not hold what was written";
+	case HOT_E_LAYOUT:
+		return "the patch table has another layout than this engine: run hotc "
+		       "and build both again";
+	case HOT_E_EMPTY: return "the patch table declares no hotinline";
+	case HOT_E_TABLE: return "an index or a size in the patch table is out of range";
 	}
 	return "unknown reason";
 }

@@ -89,7 +89,7 @@ static void describe(const struct hot_text *text, const struct hot_site *site)
 	const struct hot_alternative *chosen =
 	    &hot_table
 		 .alternatives[hotinline->alternatives + krtld.machine->chosen[site->hotinline]];
-	uint8_t before[HOT_SITE_MAX + 1], now[HOT_SITE_MAX + 1], live[HOT_SITE_MAX + 1];
+	uint8_t before[HOT_BYTES_MAX], now[HOT_BYTES_MAX], live[HOT_BYTES_MAX];
 	unsigned size = hot_site_size(&hot_table, site);
 	struct hot_error error;
 	const char *state = "";

@@ -26,8 +26,8 @@ static void list_site(const struct hot_text *text, const struct hot_site *site)
 	const struct hotinline *hotinline = &hot_table.hotinlines[site->hotinline];
 	const struct hot_alternative *chosen =
 	    &hot_table.alternatives[hotinline->alternatives + machine->chosen[site->hotinline]];
-	uint8_t before[HOT_SITE_MAX + 1];
-	char where[128], line[3 * (HOT_SITE_MAX + 1)];
+	uint8_t before[HOT_BYTES_MAX];
+	char where[128], line[3 * HOT_BYTES_MAX];
 	struct hot_error error;
 	unsigned size = hot_site_bytes(machine, text, site, HOT_BEFORE, before, &error);
 

@@ -179,7 +179,8 @@ static bool add_stubs(struct krtld *krtld, struct krtld_module *module, uint32_t
 	struct hot_site *sites;
 
 	for (unsigned i = 0; i < krtld->machine->table->nhotinlines; i++) {
-		uint64_t offset = own->stubs[i].address - module->sections[section].address;
+		uint64_t offset = own->stubs[i].address + krtld->machine->table->entry -
+				  module->sections[section].address;
 
 		if (own->stubs[i].section != section)
 			continue;

@@ -32,14 +32,23 @@ static bool become_unix(struct krtld *krtld, struct krtld_module *module)
 	return true;
 }
 
+/* Bytes from a stub's symbol to its end. */
+static uint64_t stub_size(const struct hot_table *table, unsigned hotinline)
+{
+	struct hot_site site = {.hotinline = (uint16_t)hotinline, .form = HOT_STUB};
+
+	return (uint64_t)table->entry + hot_site_size(table, &site);
+}
+
 bool krtld_define_stub(struct krtld *krtld, struct krtld_module *module, uint32_t index,
 		       unsigned hotinline)
 {
 	struct krtld_private *own = module->private;
-	const struct hotinline *declared = &krtld->machine->table->hotinlines[hotinline];
+	const struct hot_table *table = krtld->machine->table;
+	const struct hotinline *declared = &table->hotinlines[hotinline];
 	struct elf64_sym symbol = krtld_symbol(module, index);
 	uint32_t section = krtld_symbol_section(module, &symbol, index);
-	uint64_t body = (uint64_t)declared->size + 1; /* the site and room for `ret` */
+	uint64_t body = stub_size(table, hotinline);
 
 	if (krtld->first || (!own->is_unix && krtld->machine->stubs[hotinline]))
 		return refuse(krtld, module, declared->name,
@@ -52,8 +61,9 @@ bool krtld_define_stub(struct krtld *krtld, struct krtld_module *module, uint32_
 	    module->sections[section].kind != KRTLD_TEXT ||
 	    symbol.st_value > module->sections[section].size ||
 	    module->sections[section].size - symbol.st_value < body)
-		return refuse(krtld, module, declared->name,
-			      "a stub whose body, its size and a byte, is not in executable text");
+		return refuse(
+		    krtld, module, declared->name,
+		    "a stub whose body, its size and a return, is not in executable text");
 	own->stubs[hotinline] =
 	    (struct krtld_stub){own->values[index].value, section, (uint16_t)hotinline};
 	own->holds_stubs[section] = 1;
@@ -161,8 +171,7 @@ unsigned krtld_stub_at(const struct krtld *krtld, const struct krtld_module *mod
 		else
 			high = middle;
 	}
-	if (!low ||
-	    address - stubs[low - 1].address > table->hotinlines[stubs[low - 1].hotinline].size)
+	if (!low || address - stubs[low - 1].address >= stub_size(table, stubs[low - 1].hotinline))
 		return HOT_NONE;
 	return stubs[low - 1].hotinline;
 }

@@ -303,6 +303,10 @@ int main(int argc, char **argv)
 	tool.krtld.ops = &ops;
 	tool.krtld.ctx = &tool;
 	tool.krtld.machine = hot_machine_init(machine, &hot_table);
+	if (!tool.krtld.machine) {
+		complain("%s", hot_reason_text(hot_table_check(&hot_table)));
+		return EXIT_REFUSED;
+	}
 	opterr = 0;
 	status = read_options(&tool, argc, argv, &layout);
 	if (status < 0) {

@@ -129,8 +129,8 @@ struct shown {
 	const char *chosen; /* text of the alternative, or "unpatched" */
 	int index;          /* of the alternative, or -1 */
 	unsigned size;      /* bytes */
-	uint8_t before[HOT_SITE_MAX + 1];
-	uint8_t after[HOT_SITE_MAX + 1];
+	uint8_t before[HOT_BYTES_MAX];
+	uint8_t after[HOT_BYTES_MAX];
 };
 
 struct shown_reference {

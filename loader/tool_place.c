@@ -122,9 +122,10 @@ static int lay_out_sections(struct tool *tool)
 static uint64_t size_at(const struct tool *tool, const char *name)
 {
 	const struct hot_table *table = tool->krtld.machine->table;
-	unsigned hotinline = hot_find(table, name);
+	struct hot_site stub = {.hotinline = (uint16_t)hot_find(table, name), .form = HOT_STUB};
 
-	return hotinline == HOT_NONE ? 1 : (uint64_t)table->hotinlines[hotinline].size + 1;
+	return stub.hotinline == HOT_NONE ? 1
+					  : table->entry + (uint64_t)hot_site_size(table, &stub);
 }
 
 static int extent_by_start(const void *a, const void *b)

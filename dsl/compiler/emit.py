@@ -12,7 +12,7 @@ import jinja2
 
 from . import helpers, logic, nops, prefixes, signature
 from .model import CALL_SIZE, Alternative, Declarations, Feature, Hotinline, Value
-from .table import ALWAYS, Row, Table
+from .table import ALWAYS, LAYOUT, NONE, Row, Table
 
 FORMAT = 1  # of hotinline.json; grows when a reader of the old one would be misled
 TEMPLATES = (
@@ -155,6 +155,9 @@ class Emitter:
             "fixups": self._fixups(),
             "conditions": self._conditions(),
             "code": [_bytes(table.code[i : i + 12]) + "," for i in range(0, len(table.code), 12)],
+            "layout": f"0x{LAYOUT:016x}",
+            "entry": table.entry,
+            "return_thunk": "HOT_NONE" if table.return_thunk == NONE else table.return_thunk,
             "nrows": sum(map(len, table.rows)),
             "nconditions": len(table.conditions),
             "ncode": len(table.code),
@@ -248,6 +251,7 @@ class Emitter:
         return {
             "format": FORMAT,
             "fingerprint": f"0x{self.table.fingerprint:016x}",
+            "entry": self.table.entry,
             "sources": self.declarations.sources,
             "features": [self._json_feature(feature) for feature in self.table.features],
             "hotinlines": [self._json_hotinline(h) for h in self.table.hotinlines],

@@ -11,6 +11,8 @@ from . import logic
 from .model import Alternative, Declarations, Feature, Fixup, Hotinline
 
 ALWAYS = 0xFFFFFFFF  # HOT_ALWAYS
+NONE = 0xFFFF  # HOT_NONE
+LAYOUT = int.from_bytes(b"HOTTABL1", "little")  # HOT_LAYOUT in alternatives/hotinline.h
 
 
 @dataclass(slots=True)
@@ -34,6 +36,8 @@ class Table:
     code: bytearray = field(default_factory=bytearray)
     fixups: list[Fixup] = field(default_factory=list)
     symbols: list[str] = field(default_factory=list)
+    entry: int = 0  # bytes from a stub's symbol to its site; 4 where endbr64 is first
+    return_thunk: int = NONE  # index of the symbol that a return jumps to
     fingerprint: int = 0
 
 
@@ -107,7 +111,8 @@ def build(declarations: Declarations) -> Table:
 
 def _fingerprint(table: Table) -> int:
     """64 bits that change with anything an image depends on, and with nothing else."""
-    canonical: list[Any] = [[f.name, f.kind, f.source] for f in table.features]
+    canonical: list[Any] = [[LAYOUT, table.entry, table.return_thunk]]
+    canonical += [[f.name, f.kind, f.source] for f in table.features]
     for hotinline in table.hotinlines:
         values = [*hotinline.parameters, *([hotinline.result] if hotinline.result else [])]
         canonical.append([hotinline.name, hotinline.size, hotinline.pure])

@@ -105,6 +105,8 @@ static uint64_t load_unix(void)
 		panic("no %s in the boot archive", info->unix_name);
 	loader->ops = &boot_ops;
 	loader->machine = hot_machine_init(allocate(hot_machine_size(&hot_table)), &hot_table);
+	if (!loader->machine)
+		panic("%s", hot_reason_text(hot_table_check(&hot_table)));
 	info->times.krtld = rdtsc();
 	if (!krtld_load(loader, info->unix_name, file.bytes, file.size))
 		panic("krtld refused %s", info->unix_name);

@@ -14,7 +14,7 @@
 #define STUBS      65536u /* bytes behind the text for stubs and helpers, which nobody runs */
 #define STUB       128u   /* bytes from one to the next */
 #define FILL       0xcc
-#define SITE_BYTES (HOT_SITE_MAX + 1)
+#define SITE_BYTES HOT_BYTES_MAX
 
 /* A generator of the xorshift kind: the same numbers everywhere. */
 static uint32_t random_below(uint64_t *state, uint32_t bound)

@@ -27,11 +27,16 @@ static const struct hot_alternative alternatives[] = {CHOICE(0), CHOICE(0), CHOI
 static const uint16_t conditions[] = {0, HOT_OP_END};
 static const uint8_t code[] = {0x0f, 0x1f, 0x40, 0x00, 0x0f, 0x1f, 0x00};
 
-const struct hot_table bench_table = {.fingerprint = 1,
+const struct hot_table bench_table = {.layout = HOT_LAYOUT,
+				      .fingerprint = 1,
 				      .features = features,
 				      .hotinlines = hotinlines,
 				      .alternatives = alternatives,
 				      .conditions = conditions,
 				      .code = code,
 				      .nfeatures = sizeof features / sizeof *features,
-				      .nhotinlines = sizeof hotinlines / sizeof *hotinlines};
+				      .nalternatives = sizeof alternatives / sizeof *alternatives,
+				      .nconditions = sizeof conditions / sizeof *conditions,
+				      .ncode = sizeof code,
+				      .nhotinlines = sizeof hotinlines / sizeof *hotinlines,
+				      .return_thunk = HOT_NONE};

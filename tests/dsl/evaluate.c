@@ -41,7 +41,7 @@ static void print_site(const struct hot_machine *machine, unsigned hotinline, ui
 	struct hot_site site = {.hotinline = (uint16_t)hotinline, .form = form, .flags = flags};
 	struct hot_text text = {.address = SITE, .size = 4096, .sites = &site, .nsites = 1};
 	struct hot_error error;
-	uint8_t bytes[HOT_SITE_MAX + 1];
+	uint8_t bytes[HOT_BYTES_MAX];
 	unsigned size;
 
 	if (form == HOT_STUB)

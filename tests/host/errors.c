@@ -225,11 +225,11 @@ Test(errors, the_name_of_a_section_cannot_break_the_line)
 
 Test(errors, each_reason_of_the_engine_has_a_phrase_of_its_own)
 {
-	for (unsigned i = HOT_OK; i <= HOT_E_VERIFY; i++) {
+	for (unsigned i = HOT_OK; i <= HOT_E_TABLE; i++) {
 		cr_expect(hot_reason_text(i) && *hot_reason_text(i), "reason %u", i);
 		for (unsigned j = 0; j < i; j++)
 			cr_expect(strcmp(hot_reason_text(i), hot_reason_text(j)), "%u and %u", i,
 				  j);
 	}
-	cr_expect_str_eq(hot_reason_text(HOT_E_VERIFY + 1), "unknown reason");
+	cr_expect_str_eq(hot_reason_text(HOT_E_TABLE + 1), "unknown reason");
 }

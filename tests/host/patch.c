@@ -98,7 +98,7 @@ Test(patch, a_module_without_sites_has_nothing_to_do)
 Test(patch, an_undecided_machine_patches_nothing)
 {
 	struct text *text = many(NULL);
-	uint8_t bytes[HOT_SITE_MAX + 1];
+	uint8_t bytes[HOT_BYTES_MAX];
 	struct hot_error error;
 
 	text_expect_refusal(text, HOT_E_UNDECIDED);
@@ -326,7 +326,7 @@ Test(overlap, the_same_site_twice_is_refused)
 Test(site, one_of_no_hotinline_or_no_form_is_refused)
 {
 	struct text *text = many("smap");
-	uint8_t bytes[HOT_SITE_MAX + 1];
+	uint8_t bytes[HOT_BYTES_MAX];
 	struct hot_error error;
 
 	text->sites[3].hotinline = text->machine->table->nhotinlines;
@@ -407,7 +407,7 @@ Test(reach, a_stub_out_of_reach_is_refused)
 {
 	struct text *text = text_new(machine("smap"), 8);
 	struct hot_error error;
-	uint8_t bytes[HOT_SITE_MAX + 1];
+	uint8_t bytes[HOT_BYTES_MAX];
 
 	text_site(text, 0, "xsmap", HOT_CALL, 0);
 	text->machine->stubs[text->sites[0].hotinline] = TEXT_RUNS + 5 + (1ul << 31);

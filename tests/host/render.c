@@ -34,7 +34,7 @@ static void expect_rows(const struct row *rows, size_t n, enum hot_state state)
 		struct hot_site site = {SITE, (uint16_t)hot_find(machine->table, row->hotinline),
 					(uint8_t)row->form, (uint8_t)row->flags};
 		struct hot_text text = {TEXT, memory, &site, sizeof(memory), 1};
-		uint8_t want[HOT_SITE_MAX + 1], got[HOT_SITE_MAX + 1];
+		uint8_t want[HOT_BYTES_MAX], got[HOT_BYTES_MAX];
 		struct hot_error error;
 		unsigned size =
 		    (unsigned)table_bytes(machine, row->bytes, TEXT + SITE, want, sizeof(want));
@@ -129,7 +129,7 @@ Test(call, a_fixup_that_fills_the_site_is_rebased_at_each)
 {
 	struct table *table = table_new();
 	struct hot_machine *machine;
-	uint8_t memory[0x100], want[HOT_SITE_MAX + 1], got[HOT_SITE_MAX + 1];
+	uint8_t memory[0x100], want[HOT_BYTES_MAX], got[HOT_BYTES_MAX];
 	struct hot_text text = {TEXT, memory, NULL, sizeof(memory), 0};
 	struct hot_error error;
 

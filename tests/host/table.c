@@ -14,7 +14,9 @@ struct table *table_new(void)
 	struct table *table = calloc(1, sizeof(*table));
 
 	cr_assert(table);
+	table->t.layout = HOT_LAYOUT;
 	table->t.fingerprint = 0x1234;
+	table->t.return_thunk = HOT_NONE;
 	table->t.features = table->features;
 	table->t.hotinlines = table->hotinlines;
 	table->t.alternatives = table->alternatives;
@@ -107,14 +109,14 @@ static const char *next_word(const char *text, char word[NAME_MAX_LENGTH])
 
 uint32_t table_condition(struct table *table, const char *condition)
 {
-	uint32_t start = (uint32_t)table->nconditions;
+	uint32_t start = table->t.nconditions;
 	char word[NAME_MAX_LENGTH];
 
 	if (!condition)
 		return HOT_ALWAYS;
 	while ((condition = next_word(condition, word)))
-		table->conditions[table->nconditions++] = condition_word(table, word);
-	table->conditions[table->nconditions++] = HOT_OP_END;
+		table->conditions[table->t.nconditions++] = condition_word(table, word);
+	table->conditions[table->t.nconditions++] = HOT_OP_END;
 	return start;
 }
 
@@ -124,7 +126,7 @@ unsigned table_hotinline(struct table *table, const char *name, unsigned size)
 
 	hotinline->name = name;
 	hotinline->size = (uint8_t)size;
-	hotinline->alternatives = (uint32_t)table->nalternatives;
+	hotinline->alternatives = table->t.nalternatives;
 	return table->t.nhotinlines - 1u;
 }
 
@@ -141,7 +143,7 @@ unsigned table_symbol(struct table *table, const char *name)
 static uint32_t add_fixup(void *ctx, size_t offset, const char *name, int64_t addend)
 {
 	struct table *table = ctx;
-	struct hot_fixup *fixup = &table->fixups[table->nfixups++];
+	struct hot_fixup *fixup = &table->fixups[table->t.nfixups++];
 
 	fixup->offset = (uint8_t)offset;
 	fixup->symbol = (uint16_t)table_symbol(table, name);
@@ -166,20 +168,20 @@ static uint8_t same_behind(const uint8_t *code, unsigned size)
 void table_alternative(struct table *table, const char *condition, const char *code, bool tail)
 {
 	struct hotinline *hotinline = &table->hotinlines[table->t.nhotinlines - 1];
-	struct hot_alternative *alternative = &table->alternatives[table->nalternatives++];
-	uint8_t *bytes = table->code + table->ncode;
+	struct hot_alternative *alternative = &table->alternatives[table->t.nalternatives++];
+	uint8_t *bytes = table->code + table->t.ncode;
 
 	hotinline->nalternatives++;
 	alternative->text = code;
 	alternative->when = condition ? condition : "";
 	alternative->condition = table_condition(table, condition);
-	alternative->code = (uint32_t)table->ncode;
-	alternative->fixups = (uint32_t)table->nfixups;
+	alternative->code = table->t.ncode;
+	alternative->fixups = table->t.nfixups;
 	alternative->tail = tail;
 	alternative->size = (uint8_t)bytes_parse(code, add_fixup, table, bytes, HOT_SITE_MAX);
 	alternative->behind = same_behind(bytes, alternative->size);
-	alternative->nfixups = (uint8_t)(table->nfixups - alternative->fixups);
-	table->ncode += alternative->size;
+	alternative->nfixups = (uint8_t)(table->t.nfixups - alternative->fixups);
+	table->t.ncode += alternative->size;
 }
 
 static void add_common_features(struct table *t)
@@ -212,7 +214,7 @@ static void add_narrow(struct table *t)
 	table_alternative(t, NULL, "0f 1f 44 00 00", false);
 	table_hotinline(t, "rexed", 5);
 	table_alternative(t, "up", "0f 01 ca", false);
-	t->alternatives[t->nalternatives - 1].behind = 1 << HOT_ARCH_REX;
+	t->alternatives[t->t.nalternatives - 1].behind = 1 << HOT_ARCH_REX;
 	table_alternative(t, NULL, "0f 1f 44 00 00", false);
 	table_hotinline(t, "two", 5);
 	table_alternative(t, "up", "89 f8", false);

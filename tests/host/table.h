@@ -17,7 +17,6 @@ struct table {
 	const char *symbols[64];
 	uint16_t conditions[4096];
 	uint8_t code[4096];
-	size_t nalternatives, nfixups, nconditions, ncode;
 };
 
 struct table *table_new(void);

@@ -28,7 +28,7 @@ struct hot_site *text_site(struct text *text, uint32_t offset, const char *hotin
 			   enum hot_form form, unsigned flags)
 {
 	struct hot_site *site = &text->sites[text->text.nsites];
-	uint8_t bytes[HOT_SITE_MAX + 1];
+	uint8_t bytes[HOT_BYTES_MAX];
 	struct hot_error error;
 	unsigned size;
 
@@ -96,7 +96,7 @@ void text_patch(const struct text *text)
 
 void text_expect(const struct text *text, uint32_t offset, const char *bytes)
 {
-	uint8_t want[HOT_SITE_MAX + 1];
+	uint8_t want[HOT_BYTES_MAX];
 	size_t size =
 	    table_bytes(text->machine, bytes, text->text.address + offset, want, sizeof(want));
 

@@ -104,6 +104,7 @@ static const uint8_t code[] = {
 	0x00, 0x00, 0x48, 0x89, 0x39, 0xff, 0xc7, 0xe8, 0x00, 0x00, 0x00, 0x00,
 };
 
+_Static_assert(HOT_LAYOUT == 0x314c424154544f48, "hotc and alternatives/ are of one version");
 _Static_assert((int)HOT_FEATURES <= HOT_FEATURES_MAX, "struct hot_features has a bit for each");
 _Static_assert((int)HOT_INLINES < (int)HOT_NONE, "an index is told from none");
 _Static_assert(COUNT(features) == 6, "features lie in their order");
@@ -115,7 +116,8 @@ _Static_assert(sizeof(code) == 48, "the code is that which hotc encoded");
 _Static_assert(21 <= HOT_SITE_MAX, "the widest site fits the engine's buffers");
 
 const struct hot_table hot_table = {
-	.fingerprint = 0x07829790b3284e5du,
+	.layout = 0x314c424154544f48,
+	.fingerprint = 0xc4778f7c14ea034au,
 	.features = features,
 	.hotinlines = hotinlines,
 	.alternatives = alternatives,
@@ -123,7 +125,13 @@ const struct hot_table hot_table = {
 	.symbols = symbols,
 	.conditions = conditions,
 	.code = code,
+	.nalternatives = 9,
+	.nfixups = 3,
+	.nconditions = 16,
+	.ncode = 48,
 	.nfeatures = HOT_FEATURES,
 	.nhotinlines = HOT_INLINES,
 	.nsymbols = 3,
+	.return_thunk = HOT_NONE,
+	.entry = 0,
 };
