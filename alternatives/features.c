@@ -41,6 +41,37 @@ static void leaves_init(struct leaves *leaves, const struct hot_env *env)
 	}
 }
 
+/* Whether three registers, in this order, spell the signature. */
+static bool spells(const char *signature, uint32_t a, uint32_t b, uint32_t c)
+{
+	const uint32_t regs[3] = {a, b, c};
+
+	for (unsigned i = 0; i < 12; i++) {
+		char wanted = *signature ? *signature++ : 0;
+
+		if ((char)(regs[i / 4] >> (i % 4 * 8)) != wanted)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The highest leaf of a hypervisor's block of 256, which its first leaf tells. 0: there is no such
+ * block; what came back was another leaf's data, or nothing. Old KVM hosts say 0 and have one more
+ * (Linux, Documentation/virt/kvm/x86/cpuid.rst).
+ */
+static uint32_t highest_of_block(struct leaves *leaves, uint32_t block)
+{
+	const uint32_t *regs = leaves->cached;
+
+	if (!leaves->hypervisor)
+		return 0;
+	cpuid(leaves, block, 0);
+	if (regs[EAX] == 0 && spells("KVMKVMKVM", regs[EBX], regs[ECX], regs[EDX]))
+		return block + 1;
+	return (regs[EAX] & 0xffffff00) == block ? regs[EAX] : 0;
+}
+
 /*
  * Intel SDM vol. 2A, CPUID: a leaf above the highest returns the data of the highest basic leaf.
  * Leaf 7 reports its highest subleaf in eax; of other leaves an absent subleaf reads as zeros.
@@ -51,29 +82,9 @@ static bool leaf_exists(struct leaves *leaves, uint32_t leaf, uint32_t subleaf)
 		return leaf <= leaves->basic &&
 		       (leaf != 7 || subleaf == 0 ||
 			(cpuid(leaves, 7, 0), subleaf <= leaves->cached[EAX]));
-	if (leaf < 0x80000000) { /* each block of 256 leaves reports its own highest */
-		if (!leaves->hypervisor)
-			return false;
-		cpuid(leaves, leaf & 0xffffff00, 0);
-		return leaf <= leaves->cached[EAX];
-	}
+	if (leaf < 0x80000000)
+		return leaf <= highest_of_block(leaves, leaf & 0xffffff00);
 	return leaf <= leaves->extended;
-}
-
-/* Whether three registers, in this order, spell the signature. */
-static bool spells(const char *signature, uint32_t a, uint32_t b, uint32_t c)
-{
-	const uint32_t regs[3] = {a, b, c};
-	bool more = true;
-
-	for (unsigned i = 0; i < 12; i++) {
-		char wanted = more ? signature[i] : 0;
-
-		more = more && wanted;
-		if ((char)(regs[i / 4] >> (i % 4 * 8)) != wanted)
-			return false;
-	}
-	return true;
 }
 
 /* Each hypervisor interface has a block of 256 leaves; one may stand behind another (Xen behind

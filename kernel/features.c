@@ -3,7 +3,8 @@
  * main.c calls features_init() before unix is patched; the prompt shows what was found.
  *
  * Boot arguments: disable_FEATURE=1 takes any feature for absent. FEATURE=1 says that a feature
- * declared `boot` holds; of `up` the kernel also knows by itself, by counting CPUs.
+ * declared `boot` holds; of `up` the kernel also knows by itself, if ACPI lists one CPU. It starts
+ * none that ACPI does not list. Without ACPI their number is unknown, and that is not `up`.
  */
 #include "hottable.h"
 #include "kernel/defs.h"

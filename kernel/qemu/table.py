@@ -114,7 +114,8 @@ def machine_features(table: Table, machine: Machine, args: str) -> dict[str, boo
             value = bool(words[1, 0, "ecx"] & HYPERVISOR_BIT) and \
                 feature["signature"] == TCG_SIGNATURE
         elif kind == "boot":
-            value = f"{name}=1" in arguments or (name == "up" and machine.config.smp == "1")
+            one = machine.config.smp == "1" and "acpi=off" not in machine.config.machine
+            value = f"{name}=1" in arguments or (name == "up" and one)
         else:
             value = evaluate(feature["condition"], found)
         found[name] = value

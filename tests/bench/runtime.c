@@ -103,7 +103,8 @@ static void set_flags(const struct runtime_world *world)
 	flags->up = runtime_world_has(world, "up");
 	flags->clwb = runtime_world_has(world, "clwb");
 	flags->rdtscp = runtime_world_has(world, "rdtscp");
-	flags->amd = runtime_world_has(world, "amd");
+	flags->intel = runtime_world_has(world, "intel");
+	flags->lfence_waits = runtime_world_has(world, "lfence_waits");
 }
 
 /* ---- Measuring ---- */

@@ -131,8 +131,10 @@ static inline void clean_by_flag(void)
 {
 	if (runtime_flags.clwb)
 		clean_line_instruction(line);
-	else
+	else if (runtime_flags.intel)
 		__asm__ volatile("clflush (%0)" : : "r"(line) : "memory");
+	else
+		__asm__ volatile("mfence\n\tclflush (%0)\n\tmfence" : : "r"(line) : "memory");
 }
 
 ALONE(clean_line_hotinline, AND_I(clean_line(line)))
@@ -147,6 +149,8 @@ static inline uint64_t stamp_by_flag(void)
 
 	if (runtime_flags.rdtscp)
 		return timestamp_instruction();
+	if (!runtime_flags.lfence_waits)
+		__asm__ volatile("mfence" : : : "memory");
 	__asm__ volatile("lfence\n\trdtsc" : "=d"(high), "=a"(low) : : "memory");
 	return (uint64_t)high << 32 | low;
 }
@@ -159,10 +163,9 @@ ALONE(timestamp_flag, AND_I(USED(stamp_by_flag())))
 
 static inline void order_by_flag(void)
 {
-	if (runtime_flags.amd)
+	if (!runtime_flags.lfence_waits)
 		__asm__ volatile("mfence" : : : "memory");
-	else
-		order_loads_instruction();
+	order_loads_instruction();
 }
 
 ALONE(order_loads_hotinline, AND_I(order_loads()))

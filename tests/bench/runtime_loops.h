@@ -11,7 +11,7 @@
 
 /* What a flag test looks at. On a cache line of their own, as a kernel's flags are. */
 struct runtime_flags {
-	bool popcnt, smap, up, clwb, rdtscp, amd;
+	bool popcnt, smap, up, clwb, rdtscp, intel, lfence_waits;
 } __attribute__((aligned(64)));
 extern struct runtime_flags runtime_flags;
 

@@ -163,6 +163,46 @@ Test(features, a_hypervisor_is_found_at_0x40000100_too)
 	cr_expect(has(&cpu, table, "xen"), "at 40000100, behind Hyper-V's");
 }
 
+/* Linux, Documentation/virt/kvm/x86/cpuid.rst: old hosts set eax to 0, which means 40000001. */
+Test(features, an_old_kvm_says_0_and_has_leaf_40000001)
+{
+	struct table *table = table_new();
+	struct cpu cpu;
+
+	table_signature(table, "kvm", HOT_HYPERVISOR, "KVMKVMKVM");
+	table_signature(table, "other", HOT_HYPERVISOR, "OtherOtherOt");
+	table_cpuid(table, "clock", 0x40000001, 0, 0, 3);
+	table_cpuid(table, "beyond", 0x40000002, 0, 0, 3);
+	cpu_make(&cpu, 7, 0);
+	cpu_regs(&cpu, 0x40000001, 0)[0] = 1u << 3;
+	cpu_regs(&cpu, 0x40000002, 0)[0] = 1u << 3;
+	cpu_hypervisor(&cpu, 0x40000000, "KVMKVMKVM", 0);
+	cr_expect(has(&cpu, table, "kvm") && has(&cpu, table, "clock"), "KVM, eax 0");
+	cr_expect(!has(&cpu, table, "beyond"), "leaf 40000002 of KVM, eax 0");
+	cpu_hypervisor(&cpu, 0x40000000, "OtherOtherOt", 0);
+	cr_expect(!has(&cpu, table, "other") && !has(&cpu, table, "clock"), "another, eax 0");
+	cpu_regs(&cpu, 1, 0)[2] = 0;
+	cpu_regs(&cpu, 0x40000000, 0)[0] = 0;
+	cr_expect(!has(&cpu, table, "kvm") && !has(&cpu, table, "clock"), "no hypervisor bit");
+}
+
+Test(features, a_block_of_a_hypervisor_ends_within_its_256_leaves)
+{
+	struct table *table = table_new();
+	struct cpu cpu;
+
+	table_signature(table, "xen", HOT_HYPERVISOR, "XenVMMXenVMM");
+	table_cpuid(table, "pv", 0x40000001, 0, 0, 3);
+	cpu_make(&cpu, 7, 0);
+	cpu_regs(&cpu, 0x40000001, 0)[0] = 1u << 3;
+	cpu_hypervisor(&cpu, 0x40000000, "XenVMMXenVMM", 0x400000ff);
+	cr_expect(has(&cpu, table, "xen") && has(&cpu, table, "pv"), "400000ff");
+	cpu_hypervisor(&cpu, 0x40000000, "XenVMMXenVMM", 0xffffffff);
+	cr_expect(!has(&cpu, table, "xen") && !has(&cpu, table, "pv"), "data of another leaf");
+	cpu_hypervisor(&cpu, 0x40000000, "XenVMMXenVMM", 0x40000104);
+	cr_expect(!has(&cpu, table, "xen") && !has(&cpu, table, "pv"), "another block's");
+}
+
 Test(features, a_signature_without_the_hypervisor_bit_is_none)
 {
 	struct table *table = table_new();
