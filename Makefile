@@ -9,14 +9,14 @@ Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@echo "  $(1)	$(2)")
 
 # What Debian 12 calls the things that the project needs.
-PACKAGES := gcc libc6-dev make binutils clang llvm libclang-rt-14-dev nasm cpio qemu-system-x86 \
+PACKAGES := gcc g++ libc6-dev make binutils clang llvm libclang-rt-14-dev nasm cpio qemu-system-x86 \
 	gdb libcriterion-dev python3 python3-lark python3-jinja2 python3-pyelftools \
 	python3-capstone python3-pytest python3-mypy clang-format cppcheck bear libcapstone-dev \
 	grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf bochs bochs-term \
 	zlib1g-dev liblua5.4-dev libsqlite3-dev
 
 # What one goal needs besides: `make setup GOAL` installs it too.
-PACKAGES_corpus := g++ libstdc++-12-dev
+PACKAGES_corpus := libstdc++-12-dev
 PACKAGES_coverage := lcov
 PACKAGES_bench := lld mold llvm-14-tools python3-matplotlib
 PACKAGES += $(foreach g,$(MAKECMDGOALS),$(PACKAGES_$(g)))

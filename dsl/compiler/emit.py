@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from . import helpers, logic, nops, prefixes, signature
+from . import helpers, logic, nops, pointers, prefixes, signature
 from .model import CALL_SIZE, Alternative, Declarations, Feature, Hotinline, Value
 from .table import ALWAYS, LAYOUT, NONE, Row, Table
 
@@ -239,6 +239,7 @@ class Emitter:
             "c_abi": signature.is_c_abi(hotinline),
             "prototype": signature.prototype(hotinline, hotinline.name),
             "wrapper": signature.wrapper(hotinline),
+            "pointed_to": [] if signature.is_c_abi(hotinline) else pointers.wrapper(hotinline),
             "baseline": hotinline.alternatives[-1].text,
             "stub": stub(hotinline),
             "first_row": self.table.first_rows[index],

@@ -96,9 +96,10 @@ class _Maker:
                 self.parameter(c_type(value), value.registers[0], value.name, value.name)
                 continue
             high, low = value.registers
-            wide = f"(uint64_t){value.name}"
-            self.parameter("uint32_t ", low, f"(uint32_t){value.name}", f"{value.name}_low")
-            self.parameter("uint32_t ", high, f"(uint32_t)({wide} >> 32)", f"{value.name}_high")
+            wide = value.name if value.type == "u64" else f"HOT_CAST(uint64_t, {value.name})"
+            for register, name, shifted in ((low, "low", wide), (high, "high", f"{wide} >> 32")):
+                half = f"HOT_CAST(uint32_t, {shifted})"
+                self.parameter("uint32_t ", register, half, f"{value.name}_{name}")
         return taken
 
     def result(self) -> None:
@@ -112,8 +113,8 @@ class _Maker:
             self.wrapper.outputs.append(f'"={registers.CONSTRAINTS[register]}"({name})')
         self.wrapper.result = names[0]
         if len(names) == 2:
-            joined = "(uint64_t)hot_high << 32 | hot_low"
-            self.wrapper.result = joined if value.type == "u64" else f"(int64_t)({joined})"
+            joined = "HOT_CAST(uint64_t, hot_high) << 32 | hot_low"
+            self.wrapper.result = joined if value.type == "u64" else f"HOT_CAST(int64_t, {joined})"
 
     def make(self) -> Wrapper:
         self.result()

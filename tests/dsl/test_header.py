@@ -92,6 +92,16 @@ def test_a_helper_in_c_keeps_every_register_but_its_result(
     assert set(run(program, "assembly").split()) == {"rcx", "r10"}
 
 
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_what_a_pointer_points_to_keeps_what_c_functions_keep(
+    registers: Path, tmp_path: Path, compiler: str
+) -> None:
+    program = _program(registers, tmp_path, compiler, "-O2", HERE / "values.c")
+    kept = {"rbx", "rbp", "r12", "r13", "r14", "r15"}
+    assert not kept & set(run(program, "wrapper").split())
+    assert set(run(program, "stub").split()) == set(ALL), "the twin, the stub itself, changes all"
+
+
 def test_a_call_is_a_site_and_a_wide_one_bears_its_mark(registers: Path, tmp_path: Path) -> None:
     source = tmp_path / "c.c"
     source.write_text('#include "hotinline.h"\nvoid f(void);\nvoid f(void)\n{\n\ttrash();\n}\n')
@@ -146,23 +156,6 @@ def test_the_trees_header_compiles_cleanly(
     common = [*C_FLAGS, "-pedantic", level, f"-I{tree.folder}", "-c"]
     run(compiler, *common, *flags, source, "-o", tmp_path / "all.o")
     run(compiler, *common, *flags, tree.folder / "hottable.c", "-o", tmp_path / "table.o")
-
-
-@pytest.mark.parametrize("compiler", ["g++", "clang++"])
-def test_the_header_serves_cxx(registers: Path, tmp_path: Path, compiler: str) -> None:
-    if shutil.which(compiler) is None:
-        pytest.skip(f"{compiler} is not installed")
-    source = tmp_path / "cxx.cc"
-    source.write_text(
-        '#include "hotinline.h"\n'
-        "int main() { return add_abi(1, 2) + add_high(1, 2) == 6 ? 0 : 1; }\n"
-    )
-    flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-O1", f"-I{registers}", "-no-pie"]
-    helper = tmp_path / "helper.o"
-    run("gcc", *C_FLAGS, *GENERAL, f"-I{registers}", "-c", HERE / "helper.c", "-o", helper)
-    objects = [registers / "stubs.o", registers / "probe.o", helper]
-    run(compiler, *flags, source, *objects, "-o", tmp_path / "cxx")
-    run(tmp_path / "cxx")
 
 
 def test_the_include_file_makes_sites(registers: Path, tmp_path: Path) -> None:

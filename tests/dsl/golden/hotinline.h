@@ -7,17 +7,30 @@
 #ifndef HOTINLINE_H
 #define HOTINLINE_H
 
+#if !defined __GNUC__ || defined __TINYC__
+#error "hotinline.h: a call is asm with operands in registers; use gcc or clang"
+#elif !defined __x86_64__ || defined __ILP32__
+#error "hotinline.h: the code is for 64-bit mode; compile without -m32, -mx32 or -m16"
+#elif !defined __ELF__
+#error "hotinline.h: a call becomes a site by its ELF relocation; compile for an ELF target"
+#endif
+
 #include <stdbool.h>
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-/* The address of a hotinline whose signature is the C ABI's is its stub's. */
+/*
+ * A wrapper becomes code where it is called, and nowhere else; so it may be called from an inline
+ * function of C or C++, in any number of files. A pointer to it points to what hotstubs.asm defines:
+ * the stub, or where the signature is not the C ABI's, NAME.wrapper.
+ */
 #define HOT_WRAPPER extern __inline__ __attribute__((__gnu_inline__, __always_inline__))
-/* That of another is a C function's that holds a site: under its own name in assembly. */
-#define HOT_LOCAL_WRAPPER static __inline__ __attribute__((__always_inline__, __unused__))
+
+#ifdef __cplusplus
+#define HOT_CAST(type, value) static_cast<type>(value)
+extern "C" {
+#else
+#define HOT_CAST(type, value) ((type)(value))
+#endif
 
 /*
  * Close the window.
@@ -70,25 +83,25 @@ HOT_WRAPPER void open_window(void)
  * pair(u64 mask @rdx:rax) -> i64 @r11:r10 size 10
  *     { mov r10, rax; mov r11, rdx }
  */
-HOT_LOCAL_WRAPPER int64_t pair(uint64_t mask) __asm__("pair.wrapper");
-HOT_LOCAL_WRAPPER int64_t pair(uint64_t mask)
+extern int64_t pair(uint64_t mask) __asm__("pair.wrapper");
+HOT_WRAPPER int64_t pair(uint64_t mask)
 {
 	register uint32_t hot_high __asm__("r11");
 	register uint32_t hot_low __asm__("r10");
 
 	__asm__ volatile("call pair\n\t.byte 0x36, 0x0f, 0x1f, 0x40, 0x00"
 			 : "=r"(hot_high), "=r"(hot_low)
-			 : "a"((uint32_t)mask), "d"((uint32_t)((uint64_t)mask >> 32))
+			 : "a"(HOT_CAST(uint32_t, mask)), "d"(HOT_CAST(uint32_t, mask >> 32))
 			 : "cc", "memory");
-	return (int64_t)((uint64_t)hot_high << 32 | hot_low);
+	return HOT_CAST(int64_t, HOT_CAST(uint64_t, hot_high) << 32 | hot_low);
 }
 
 /*
  * wide(const void *p @rdi, u8 n @r9) size 21 clobbers rdi, rcx, memory
  *     { lea rcx, [rel datum]; mov [rcx], rdi; inc edi; call wide_soft }
  */
-HOT_LOCAL_WRAPPER void wide(const void *p, uint8_t n) __asm__("wide.wrapper");
-HOT_LOCAL_WRAPPER void wide(const void *p, uint8_t n)
+extern void wide(const void *p, uint8_t n) __asm__("wide.wrapper");
+HOT_WRAPPER void wide(const void *p, uint8_t n)
 {
 	register uint8_t hot_in_n __asm__("r9") = n;
 
@@ -119,7 +132,7 @@ uint64_t count_soft(uint64_t x) __asm__("count_soft.body");
  */
 
 #undef HOT_WRAPPER
-#undef HOT_LOCAL_WRAPPER
+#undef HOT_CAST
 
 #ifdef __cplusplus
 }

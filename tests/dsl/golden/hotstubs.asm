@@ -54,10 +54,46 @@ wide:
 	jmp near wide_soft
 	db 0x0f, 0x1f, 0x44, 0x00, 0x00
 
+section .text progbits alloc exec nowrite align=16
+
+; What a pointer to a hotinline points to, if its registers are not those of the C ABI.
+
+; int64_t pair(uint64_t mask);
+align 16, db 0xcc
+global pair.wrapper:function (pair.wrapper.end - pair.wrapper)
+pair.wrapper:
+	push rbp
+	mov rbp, rsp
+	push rdi
+	mov eax, [rbp - 8]
+	mov edx, [rbp - 8 + 4]
+	call pair wrt ..plt
+	db 0x36, 0x0f, 0x1f, 0x40, 0x00
+	mov eax, r10d
+	shl r11, 32
+	or rax, r11
+	leave
+	ret
+.end:
+
+; void wide(const void *p, uint8_t n);
+align 16, db 0xcc
+global wide.wrapper:function (wide.wrapper.end - wide.wrapper)
+wide.wrapper:
+	push rbp
+	mov rbp, rsp
+	push rdi
+	push rsi
+	mov rdi, [rbp - 8]
+	mov r9, [rbp - 16]
+	call wide wrt ..plt
+	db 0x36, 0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00, 0x36, 0x0f, 0x1f, 0x44, 0x00, 0x00
+	leave
+	ret
+.end:
+
 ; What alternatives call and C defines: a site keeps its registers, a C function does not. The stack
 ; is aligned for it (psABI 3.2.2), which that of a site need not be.
-
-section .text progbits alloc exec nowrite align=16
 
 ; uint64_t count_soft(uint64_t x);
 align 16, db 0xcc

@@ -16,6 +16,8 @@ void probe(void (*function)(void), uint64_t registers[16]);
 void helper(void);
 void body(void) __asm__("helper.body");
 void other_helper(void);
+extern char stub[] __asm__("trash");
+void wrapper(void) __asm__("trash.wrapper");
 
 static const char *const NAMES[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
 				      "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
@@ -43,6 +45,10 @@ int main(int argc, char **argv)
 		return print_changed(helper);
 	if (argc > 1 && strcmp(argv[1], "body") == 0)
 		return print_changed(body);
+	if (argc > 1 && strcmp(argv[1], "stub") == 0)
+		return print_changed((void (*)(void))(uintptr_t)stub);
+	if (argc > 1 && strcmp(argv[1], "wrapper") == 0)
+		return print_changed(wrapper);
 	if (argc > 1)
 		return print_changed(other_helper);
 	if ((line = check_values(in)) != 0 || (line = check_memory(in)) != 0 ||
