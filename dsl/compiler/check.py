@@ -37,8 +37,11 @@ _KINDS_AT_MOST_ONE = ("vendor", "hypervisor")
 
 
 class _Named(Protocol):
-    name: str
-    place: Place
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def place(self) -> Place: ...
 
 
 _Declared = TypeVar("_Declared", bound=_Named)
@@ -81,11 +84,25 @@ class Checker:
         self.features = self._unique("feature", declared.features, names.why_not_feature)
         self.hotinlines = self._unique("hotinline", declared.hotinlines, names.why_not_hotinline)
         self._unique("window", declared.windows, names.why_not_window)
+        self._enumerators(sorted(self.hotinlines))
+
+    def _enumerators(self, hotinlines: list[str]) -> None:
+        found: dict[str, str] = {}
+        for name in hotinlines:
+            enumerator = names.enumerator(name)
+            other = found.setdefault(enumerator, name)
+            if other != name:
+                words = {"enumerator": enumerator, "name": name, "other": other}
+                first = _first_is_at(self.hotinlines[other].place)
+                self.errors.add(
+                    self.hotinlines[name].place, "name-enumerator", first=first, **words
+                )
 
     def _name(self, what: str, word: _Named, why_not: Callable[[str], str]) -> None:
         owner = why_not(word.name)
-        if not names.is_form(word.name):
-            self.errors.add(word.place, "name-form", name=word.name, what=what)
+        form = names.why_not_form(word.name, in_c=what in ("hotinline", "parameter"))
+        if form:
+            self.errors.add(word.place, "name-form", name=word.name, what=what, form=form)
         elif owner:
             self.errors.add(word.place, "name-reserved", name=word.name, what=what, owner=owner)
 
@@ -270,13 +287,9 @@ class Checker:
         seen: set[str] = set()
         for value in hotinline.parameters:
             self._value(value)
-            owner = names.why_not_parameter(value.name)
-            words = {"name": value.name, "what": "parameter"}
-            if not names.is_form(value.name):
-                self.errors.add(value.place, "name-form", **words)
-            elif owner:
-                self.errors.add(value.place, "name-reserved", owner=owner, **words)
-            elif value.name in seen:
+            self._name("parameter", value, names.why_not_parameter)
+            if value.name in seen:
+                words = {"name": value.name, "what": "parameter"}
                 self.errors.add(value.place, "name-twice", first="the same list", **words)
             seen.add(value.name)
             self._registers(value, f"`{value.name}`", used)

@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from . import helpers, logic, nops, pointers, prefixes, signature
+from . import helpers, logic, names, nops, pointers, prefixes, signature
 from .model import CALL_SIZE, Alternative, Declarations, Feature, Hotinline, Value
 from .table import ALWAYS, LAYOUT, NONE, Row, Table
 
@@ -171,7 +171,7 @@ class Emitter:
         for word in self.table.conditions:
             name = _OPS.get(word)
             if name is None:
-                name = "HOT_FEATURE_" + self.table.features[word].name.upper()
+                name = "HOT_FEATURE_" + names.enumerator(self.table.features[word].name)
             line += ("" if not line else " ") + name + ","
             if word == logic.OP_END:
                 lines.append(line)
@@ -197,7 +197,7 @@ class Emitter:
             fields = [("condition", str(self.table.derived[feature.name]))]
         return {
             "name": feature.name,
-            "upper": feature.name.upper(),
+            "upper": names.enumerator(feature.name),
             "source": feature.source,
             "kind": "HOT_" + feature.kind.upper(),
             "fields": fields,
@@ -225,7 +225,7 @@ class Emitter:
         last = len(hotinline.alternatives) - 1
         return {
             "name": hotinline.name,
-            "upper": hotinline.name.upper(),
+            "upper": names.enumerator(hotinline.name),
             "documentation": _documentation(hotinline.documentation),
             "declared": signature.declared(hotinline),
             "clauses": _clauses(hotinline),

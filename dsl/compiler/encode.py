@@ -76,7 +76,8 @@ def _write(hotinlines: list[Hotinline], alternatives: list[Alternative]) -> _Tex
     text.add("[section .names]")
     unique = {hotinline.name: hotinline for hotinline in reversed(hotinlines)}
     for name, hotinline in unique.items():  # NASM takes NAME for a label if it is nothing else
-        if names.is_form(name) and name not in symbols and not names.why_not_hotinline(name):
+        free = not (names.why_not_form(name, in_c=True) or names.why_not_hotinline(name))
+        if free and name not in symbols:
             text.add(f"{name} nop", _Job(hotinline.place, hotinline=hotinline))
     return text
 

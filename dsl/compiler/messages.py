@@ -76,7 +76,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     # names
     "name-form": (
         "`{name}` cannot name a {what}",
-        "use lower-case letters, digits and _, not starting with a digit, at most 64 of them",
+        "{form}",
     ),
     "name-reserved": (
         "`{name}` cannot name a {what}: {owner}",
@@ -85,6 +85,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "name-twice": (
         "{what} `{name}` is declared twice",
         "the first is at {first}; rename or remove one",
+    ),
+    "name-enumerator": (
+        "hotinlines `{name}` and `{other}` would both be HOT_INLINE_{enumerator} in C",
+        "`{other}` is at {first}; rename one",
     ),
     # features
     "feature-unknown": (

@@ -32,6 +32,16 @@ extern "C" {
 #define HOT_CAST(type, value) ((type)(value))
 #endif
 
+/* A hotinline may be called like a function that compilers have built in: this one is meant. */
+#ifdef __clang__
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wincompatible-library-redeclaration"
+#pragma clang diagnostic ignored "-Wbuiltin-requires-header"
+#else
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wbuiltin-declaration-mismatch"
+#endif
+
 /*
  * Close the window.
  *
@@ -130,6 +140,12 @@ uint64_t count_soft(uint64_t x) __asm__("count_soft.body");
  * registers that its uses above give it, may change rcx, rdi and the flags, and must keep every
  * other register.
  */
+
+#ifdef __clang__
+#pragma clang diagnostic pop
+#else
+#pragma GCC diagnostic pop
+#endif
 
 #undef HOT_WRAPPER
 #undef HOT_CAST
