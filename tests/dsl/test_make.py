@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -49,7 +50,8 @@ class Project:
         (self.folder / "choices" / f"{name}.hot").write_text(text)
 
     def make(self, *goals: str) -> str:
-        return run("make", "--no-print-directory", *goals, cwd=self.folder)
+        environment = {name: os.environ[name] for name in os.environ if name != "MAKEFLAGS"}
+        return run("make", "--no-print-directory", *goals, cwd=self.folder, env=environment)
 
 
 @pytest.fixture
