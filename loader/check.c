@@ -1,8 +1,11 @@
 /*
  * The first phase: is this an object that krtld can load? Every offset, size, index, alignment and
- * overlap in the file is looked at here, once, so that the phases behind it can trust them all.
+ * overlap in the file is looked at here, once, so that the phases after it can trust them all.
  * Part 1, the file and its sections; check_symbols.c does what the sections hold. Called by
  * krtld.c and the host tool.
+ *
+ * What krtld does not understand it refuses, if it could matter: a section that is loaded, and a
+ * section that says something about one that is.
  *
  * No two sections may share bytes of the file. That is what keeps memory and time linear in the
  * size of the file: sixty thousand sections that all claim the whole of it would not be.
@@ -12,10 +15,10 @@
 #define SECTIONS_MAX 0x7fffffffu
 
 static bool bad(const struct krtld *krtld, const struct krtld_module *module, uint64_t offset,
-		const char *what, uint64_t value)
+		const char *what, uint64_t value, uint64_t limit)
 {
-	return REFUSE(krtld, module, KRTLD_E_FORMAT, .offset = offset, .what = what,
-		      .value = value);
+	return REFUSE(krtld, module, KRTLD_E_FORMAT, .offset = offset, .what = what, .value = value,
+		      .limit = limit);
 }
 
 static bool bad_section(const struct krtld *krtld, const struct krtld_module *module,
@@ -50,6 +53,43 @@ static const char *wrong_header(const struct elf64_ehdr *ehdr, uint64_t *offset,
 	return NULL;
 }
 
+/* What people give instead of an object, by its first bytes, and what to do about it. */
+static const struct {
+	uint8_t length;
+	char magic[8];
+	const char *what;
+} strangers[] = {
+    {6,
+     "\xfd"
+     "7zXZ",
+     "compressed by xz, not an object: decompress it with `xz -d'"},
+    {2, "\x1f\x8b", "compressed by gzip, not an object: decompress it with `gzip -d'"},
+    {4, "\x28\xb5\x2f\xfd", "compressed by zstd, not an object: decompress it with `zstd -d'"},
+    {3, "BZh", "compressed by bzip2, not an object: decompress it with `bzip2 -d'"},
+    {3, "\x5d\0\0", "compressed by lzma, not an object: decompress it with `xz -d'"},
+    {4, "LZIP", "compressed by lzip, not an object: decompress it with `lzip -d'"},
+    {4, "\x04\x22\x4d\x18", "compressed by lz4, not an object: decompress it with `lz4 -d'"},
+    {4, "\x02\x21\x4c\x18", "compressed by lz4, not an object: decompress it with `lz4 -d'"},
+    {4, "\x89LZO", "compressed by lzop, not an object: decompress it with `lzop -d'"},
+    {2, "\x1f\x9d", "compressed by compress, not an object: decompress it with `gzip -d'"},
+    {4, "PK\x03\x04", "a zip file, not an object: take its members out with `unzip'"},
+    {6, "070701", "a cpio archive, not an object: take its members out with `cpio -i'"},
+    {8, "!<arch>\n", "an archive, not an object: take its members out with `ar x'"},
+    {8, "!<thin>\n", "a thin archive, not an object: name its members instead"},
+    {4, "BC\xc0\xde", "LLVM bitcode, not machine code: compile without -flto"},
+    {4, "\xde\xc0\x17\x0b", "LLVM bitcode, not machine code: compile without -flto"},
+};
+
+static const char *stranger(const uint8_t *file, size_t size)
+{
+	for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
+		if (size >= strangers[i].length &&
+		    memcmp(file, strangers[i].magic, strangers[i].length) == 0)
+			return strangers[i].what;
+	}
+	return size ? "not an ELF file" : "the file is empty, expected an object";
+}
+
 static bool check_header(struct krtld *krtld, struct krtld_module *module, struct elf64_ehdr *ehdr)
 {
 	const struct krtld_private *own = module->private;
@@ -57,17 +97,29 @@ static bool check_header(struct krtld *krtld, struct krtld_module *module, struc
 	uint64_t offset, found;
 
 	if (own->size < 4 || memcmp(own->file, "\177ELF", 4) != 0)
-		return bad(krtld, module, 0, "not an ELF file", 0);
+		return bad(krtld, module, 0, stranger(own->file, own->size), 0, 0);
 	if (own->size < sizeof *ehdr)
-		return bad(krtld, module, 0, "the file ends inside the ELF header", own->size);
+		return bad(krtld, module, 0, "the file is cut off inside the ELF header, size",
+			   own->size, 0);
 	memcpy(ehdr, own->file, sizeof *ehdr);
 	what = wrong_header(ehdr, &offset, &found);
 	if (what)
-		return bad(krtld, module, offset, what, found);
+		return bad(krtld, module, offset, what, found, 0);
 	if (!ehdr->e_shoff)
 		return bad(krtld, module, offsetof(struct elf64_ehdr, e_shoff),
-			   "the file has no sections (e_shoff is 0)", 0);
+			   "the file has no sections (e_shoff is 0)", 0, 0);
 	return true;
+}
+
+/* Where so many items end, or the last address if that is beyond it. */
+static uint64_t end_of(uint64_t start, uint64_t count, uint64_t size)
+{
+	uint64_t bytes, end;
+
+	return __builtin_mul_overflow(count, size, &bytes) ||
+		       __builtin_add_overflow(start, bytes, &end)
+		   ? UINT64_MAX
+		   : end;
 }
 
 /*
@@ -78,23 +130,24 @@ static bool copy_sections(struct krtld *krtld, struct krtld_module *module,
 			  const struct elf64_ehdr *ehdr, uint32_t *names)
 {
 	struct krtld_private *own = module->private;
-	uint64_t room, count = ehdr->e_shnum;
+	uint64_t count = ehdr->e_shnum, end = end_of(ehdr->e_shoff, 1, sizeof *own->shdrs);
 	struct elf64_shdr zero;
 
-	if (ehdr->e_shoff > own->size || own->size - ehdr->e_shoff < sizeof zero)
+	if (end <= own->size) {
+		memcpy(&zero, own->file + ehdr->e_shoff, sizeof zero);
+		count = count ? count : zero.sh_size;
+		end = end_of(ehdr->e_shoff, count, sizeof zero);
+	}
+	if (end > own->size)
 		return bad(krtld, module, offsetof(struct elf64_ehdr, e_shoff),
-			   "the section table lies outside the file", ehdr->e_shoff);
-	memcpy(&zero, own->file + ehdr->e_shoff, sizeof zero);
-	room = (own->size - ehdr->e_shoff) / sizeof zero;
-	if (!count)
-		count = zero.sh_size;
-	if (!count || count > room || count > SECTIONS_MAX)
+			   "the file is cut off, its section table ends beyond it", end, own->size);
+	if (!count || count > SECTIONS_MAX)
 		return bad(krtld, module, offsetof(struct elf64_ehdr, e_shnum),
-			   "the section table lies outside the file", count);
+			   "no number of sections (e_shnum)", count, SECTIONS_MAX);
 	*names = ehdr->e_shstrndx == SHN_XINDEX ? zero.sh_link : ehdr->e_shstrndx;
 	if (*names >= count)
 		return bad(krtld, module, offsetof(struct elf64_ehdr, e_shstrndx),
-			   "no such section (e_shstrndx)", *names);
+			   "no such section (e_shstrndx)", *names, count - 1);
 	own->shdrs = krtld_meta(krtld, module, count, sizeof *own->shdrs);
 	if (!own->shdrs)
 		return false;
@@ -115,44 +168,49 @@ static bool check_bounds(struct krtld *krtld, struct krtld_module *module, uint6
 
 	for (uint32_t i = 1; i < module->nsections; i++) {
 		const struct elf64_shdr *shdr = &own->shdrs[i];
+		uint64_t end = end_of(shdr->sh_offset, 1, shdr->sh_size);
 
-		if (!has_bytes(shdr))
-			continue;
-		if (shdr->sh_offset > own->size || shdr->sh_size > own->size - shdr->sh_offset)
+		if (has_bytes(shdr) && end > own->size)
 			return bad(krtld, module, table + i * sizeof *shdr,
-				   "the section's contents lie outside the file", i);
+				   "the file is cut off, this section's contents end beyond it",
+				   end, own->size);
 	}
 	return true;
 }
 
-/* A string table in which every name ends: the gABI wants NUL at both ends. */
-static bool is_string_table(const struct krtld_module *module, uint32_t index)
+const char *krtld_strings_fault(const struct krtld_private *own, const struct elf64_shdr *shdr)
 {
-	const struct elf64_shdr *shdr = &module->private->shdrs[index];
 	const uint8_t *bytes;
 
-	if (shdr->sh_type != SHT_STRTAB || !shdr->sh_size || shdr->sh_size > UINT32_MAX)
-		return false;
-	bytes = module->private->file + shdr->sh_offset;
-	return !bytes[0] && !bytes[shdr->sh_size - 1];
+	if (shdr->sh_type != SHT_STRTAB)
+		return "the section with the names is not a string table";
+	bytes = own->file + (shdr->sh_size ? shdr->sh_offset : 0);
+	if (shdr->sh_size && bytes[0])
+		return "the string table does not begin with NUL";
+	if (shdr->sh_size && bytes[shdr->sh_size - 1])
+		return "the string table does not end with NUL";
+	return shdr->sh_size > UINT32_MAX ? "the string table is larger than 4 GiB" : NULL;
 }
 
-static bool name_sections(struct krtld *krtld, struct krtld_module *module, uint32_t names)
+static bool name_sections(struct krtld *krtld, struct krtld_module *module,
+			  const struct elf64_ehdr *ehdr, uint32_t names)
 {
 	const struct krtld_private *own = module->private;
-	const char *strings;
+	const struct elf64_shdr *shdr = &own->shdrs[names];
+	const char *fault;
 
 	if (names == SHN_UNDEF)
 		return true;
-	if (!is_string_table(module, names))
-		return bad(krtld, module, offsetof(struct elf64_ehdr, e_shstrndx),
-			   "the section names are no string table with NUL at both ends", names);
-	strings = (const char *)own->file + own->shdrs[names].sh_offset;
+	fault = krtld_strings_fault(own, shdr);
+	if (fault)
+		return bad(krtld, module, offsetof(struct elf64_ehdr, e_shstrndx), fault, names, 0);
 	for (uint32_t i = 1; i < module->nsections; i++) {
-		if (own->shdrs[i].sh_name >= own->shdrs[names].sh_size)
-			return bad(krtld, module, own->shdrs[names].sh_offset,
-				   "a section's name lies outside the names", i);
-		module->sections[i].name = strings + own->shdrs[i].sh_name;
+		if (own->shdrs[i].sh_name >= shdr->sh_size)
+			return bad(krtld, module, ehdr->e_shoff + i * sizeof *shdr,
+				   "the section's name lies outside the names (sh_name)",
+				   own->shdrs[i].sh_name, shdr->sh_size);
+		module->sections[i].name =
+		    (const char *)own->file + shdr->sh_offset + own->shdrs[i].sh_name;
 	}
 	return true;
 }
@@ -180,10 +238,13 @@ static bool check_extents(const struct krtld *krtld, const struct krtld_module *
 			continue;
 		if (!extents[i].section && !before->section)
 			return bad(krtld, module, offsetof(struct elf64_ehdr, e_shoff),
-				   "the section table overlaps the ELF header", extents[i].start);
+				   "the section table overlaps the ELF header", extents[i].start,
+				   0);
 		return bad_section(
 		    krtld, module, extents[i].section ? extents[i].section : before->section,
-		    "another section or a header has bytes of this one", extents[i].start);
+		    extents[i].section && before->section ? "another section has bytes of this one"
+							  : "a header has bytes of this section",
+		    extents[i].start);
 	}
 	return true;
 }
@@ -219,6 +280,14 @@ static enum krtld_kind kind_of(const struct elf64_shdr *shdr)
 	return shdr->sh_flags & SHF_WRITE ? KRTLD_DATA : KRTLD_RODATA;
 }
 
+/* What may be loaded as it is: nothing else has a meaning that a loader must know. */
+static bool is_loadable(uint32_t type)
+{
+	return type == SHT_PROGBITS || type == SHT_NOBITS || type == SHT_NOTE ||
+	       (type >= SHT_INIT_ARRAY && type <= SHT_PREINIT_ARRAY) || type == SHT_X86_64_UNWIND ||
+	       type == SHT_SYMTAB || type == SHT_STRTAB || type == SHT_RELA;
+}
+
 static bool check_loaded(struct krtld *krtld, struct krtld_module *module, uint32_t i)
 {
 	const struct elf64_shdr *shdr = &module->private->shdrs[i];
@@ -227,6 +296,16 @@ static bool check_loaded(struct krtld *krtld, struct krtld_module *module, uint3
 	if (shdr->sh_flags & SHF_TLS)
 		return REFUSE(krtld, module, KRTLD_E_TYPE, .section = module->sections[i].name,
 			      .what = "thread-local storage (SHF_TLS) is not supported");
+	if (!is_loadable(shdr->sh_type))
+		return bad_section(krtld, module, i,
+				   "a section to be loaded is of a type that krtld does not load "
+				   "(sh_type)",
+				   shdr->sh_type);
+	if (shdr->sh_flags & SHF_OS_NONCONFORMING)
+		return bad_section(krtld, module, i,
+				   "the section wants what krtld does not know "
+				   "(SHF_OS_NONCONFORMING)",
+				   shdr->sh_flags);
 	if (shdr->sh_flags & SHF_COMPRESSED)
 		return bad_section(krtld, module, i,
 				   "a section to be loaded is compressed (SHF_COMPRESSED)",
@@ -234,12 +313,18 @@ static bool check_loaded(struct krtld *krtld, struct krtld_module *module, uint3
 	if ((shdr->sh_flags & wx) == wx)
 		return bad_section(krtld, module, i, "the section is writable and executable",
 				   shdr->sh_flags);
-	if ((shdr->sh_addralign & (shdr->sh_addralign - 1)) || shdr->sh_addralign > KRTLD_ALIGN_MAX)
+	if (shdr->sh_addralign & (shdr->sh_addralign - 1))
 		return bad_section(krtld, module, i,
-				   "the alignment is no power of two up to 2 MiB (sh_addralign)",
+				   "the alignment is not a power of two (sh_addralign)",
 				   shdr->sh_addralign);
+	if (shdr->sh_addralign > KRTLD_ALIGN_MAX)
+		return REFUSE(krtld, module, KRTLD_E_FORMAT, .section = module->sections[i].name,
+			      .what = "the alignment is too large (sh_addralign)",
+			      .value = shdr->sh_addralign, .limit = KRTLD_ALIGN_MAX);
 	if ((shdr->sh_flags & SHF_EXECINSTR) && shdr->sh_size > UINT32_MAX)
-		return bad_section(krtld, module, i, "more than 4 GiB of text", shdr->sh_size);
+		return REFUSE(krtld, module, KRTLD_E_FORMAT, .section = module->sections[i].name,
+			      .what = "too many bytes of text (sh_size)", .value = shdr->sh_size,
+			      .limit = UINT32_MAX);
 	module->sections[i].size = shdr->sh_size;
 	module->sections[i].kind = (uint8_t)kind_of(shdr);
 	return true;
@@ -249,17 +334,98 @@ static bool check_loaded(struct krtld *krtld, struct krtld_module *module, uint3
  * in it yield to those of an earlier module. */
 static bool check_group(struct krtld *krtld, struct krtld_module *module, uint32_t i)
 {
-	const struct elf64_shdr *shdr = &module->private->shdrs[i];
+	const struct krtld_private *own = module->private;
+	const struct elf64_shdr *shdr = &own->shdrs[i];
 	uint32_t member;
 
-	if (shdr->sh_size % sizeof member || !shdr->sh_size)
-		return bad_section(krtld, module, i, "a group's size is no multiple of 4",
+	if (!shdr->sh_size)
+		return bad_section(krtld, module, i, "the group is empty, it lacks its flags", 0);
+	if (shdr->sh_size % sizeof member)
+		return bad_section(krtld, module, i, "the group's size is not a multiple of 4",
 				   shdr->sh_size);
+	if (!own->symtab || shdr->sh_link != own->symtab)
+		return bad_section(krtld, module, i, "the group's sh_link is not the symbol table",
+				   shdr->sh_link);
+	if (shdr->sh_info >= own->nsymbols)
+		return REFUSE(krtld, module, KRTLD_E_FORMAT, .section = module->sections[i].name,
+			      .what = "the group's symbol is out of range (sh_info)",
+			      .value = shdr->sh_info,
+			      .limit = own->nsymbols ? own->nsymbols - 1 : 0);
 	for (uint64_t at = sizeof member; at < shdr->sh_size; at += sizeof member) {
-		memcpy(&member, module->private->file + shdr->sh_offset + at, sizeof member);
+		memcpy(&member, own->file + shdr->sh_offset + at, sizeof member);
 		if (member >= module->nsections)
-			return bad_section(krtld, module, i, "a group's member is no section",
-					   member);
+			return REFUSE(krtld, module, KRTLD_E_FORMAT,
+				      .section = module->sections[i].name, .offset = at,
+				      .what = "the group's member is not a section",
+				      .value = member, .limit = module->nsections - 1);
+	}
+	return true;
+}
+
+/* Tables of relocations in forms that krtld does not read. */
+static const struct {
+	uint32_t type;
+	const char *name;
+	const char *why;
+} foreign_tables[] = {
+    {SHT_REL, "SHT_REL", "relocations without addends are not supported"},
+    {SHT_CREL, "SHT_CREL", "compact relocations are not supported, assemble without --crel"},
+    {SHT_RELR, "SHT_RELR", "relative relocations belong into a linked file, not into an object"},
+    {SHT_ANDROID_REL, "SHT_ANDROID_REL", "packed relocations are not supported"},
+    {SHT_ANDROID_RELA, "SHT_ANDROID_RELA", "packed relocations are not supported"},
+    {SHT_ANDROID_RELR, "SHT_ANDROID_RELR",
+     "relative relocations belong into a linked file, not into an object"},
+};
+
+/* The sections of these types say nothing about others that would have to be done to them. */
+static bool is_harmless(uint32_t type)
+{
+	return type <= SHT_DYNSYM || (type >= SHT_INIT_ARRAY && type <= SHT_SYMTAB_SHNDX) ||
+	       (type >= SHT_LLVM_FIRST && type <= SHT_LLVM_LAST) ||
+	       (type >= SHT_GNU_FIRST && type <= SHT_GNU_LAST) || type == SHT_X86_64_UNWIND;
+}
+
+/* A section that may relocate a loaded one, in a way that krtld does not know. RELR names none: it
+ * relocates all of them. */
+static bool check_foreign(struct krtld *krtld, struct krtld_module *module, uint32_t i)
+{
+	const struct elf64_shdr *shdr = &module->private->shdrs[i];
+	uint32_t target = shdr->sh_info < module->nsections ? shdr->sh_info : 0;
+	bool loaded = krtld_is_loaded(&module->private->shdrs[target]);
+
+	for (size_t f = 0; f < sizeof foreign_tables / sizeof foreign_tables[0]; f++) {
+		if (shdr->sh_type != foreign_tables[f].type)
+			continue;
+		return (target && !loaded) || (!target && !shdr->sh_size) ||
+		       REFUSE(krtld, module, KRTLD_E_TYPE, .section = module->sections[i].name,
+			      .symbol = module->sections[target].name,
+			      .type = foreign_tables[f].name, .what = foreign_tables[f].why);
+	}
+	if (is_harmless(shdr->sh_type) || (target && !loaded) ||
+	    (!target && !(shdr->sh_flags & SHF_INFO_LINK)))
+		return true;
+	return REFUSE(krtld, module, KRTLD_E_TYPE, .section = module->sections[i].name,
+		      .symbol = module->sections[target].name,
+		      .what = "a section of unknown type says something about it, as tables of "
+			      "relocations do (sh_info)",
+		      .value = shdr->sh_type);
+}
+
+static bool check_links(struct krtld *krtld, struct krtld_module *module)
+{
+	for (uint32_t i = 1; i < module->nsections; i++) {
+		const struct elf64_shdr *shdr = &module->private->shdrs[i];
+
+		if (shdr->sh_type == SHT_GROUP && !check_group(krtld, module, i))
+			return false;
+		if ((shdr->sh_flags & SHF_LINK_ORDER) && shdr->sh_link >= module->nsections)
+			return REFUSE(krtld, module, KRTLD_E_FORMAT,
+				      .section = module->sections[i].name,
+				      .what = "the section that comes first is out of range "
+					      "(SHF_LINK_ORDER, sh_link)",
+				      .value = shdr->sh_link, .limit = module->nsections - 1);
+		if (!check_foreign(krtld, module, i))
+			return false;
 	}
 	return true;
 }
@@ -267,11 +433,7 @@ static bool check_group(struct krtld *krtld, struct krtld_module *module, uint32
 static bool check_sections(struct krtld *krtld, struct krtld_module *module)
 {
 	for (uint32_t i = 1; i < module->nsections; i++) {
-		const struct elf64_shdr *shdr = &module->private->shdrs[i];
-
-		if (krtld_is_loaded(shdr) && !check_loaded(krtld, module, i))
-			return false;
-		if (shdr->sh_type == SHT_GROUP && !check_group(krtld, module, i))
+		if (krtld_is_loaded(&module->private->shdrs[i]) && !check_loaded(krtld, module, i))
 			return false;
 	}
 	return true;
@@ -283,7 +445,8 @@ bool krtld_check(struct krtld *krtld, struct krtld_module *module)
 	uint32_t names = SHN_UNDEF;
 
 	return check_header(krtld, module, &ehdr) && copy_sections(krtld, module, &ehdr, &names) &&
-	       check_bounds(krtld, module, ehdr.e_shoff) && name_sections(krtld, module, names) &&
-	       check_overlap(krtld, module, &ehdr) && check_sections(krtld, module) &&
-	       krtld_check_symbols(krtld, module) && krtld_check_relocs(krtld, module);
+	       check_bounds(krtld, module, ehdr.e_shoff) &&
+	       name_sections(krtld, module, &ehdr, names) && check_overlap(krtld, module, &ehdr) &&
+	       check_sections(krtld, module) && krtld_check_symbols(krtld, module) &&
+	       check_links(krtld, module) && krtld_check_relocs(krtld, module);
 }

@@ -37,27 +37,45 @@ struct elf64_ehdr {
 };
 _Static_assert(sizeof(struct elf64_ehdr) == 64, "gABI figure 4-3");
 
-#define SHN_UNDEF        0
-#define SHN_LORESERVE    0xff00
-#define SHN_ABS          0xfff1
-#define SHN_COMMON       0xfff2
-#define SHN_XINDEX       0xffff
+#define SHN_UNDEF            0
+#define SHN_LORESERVE        0xff00
+#define SHN_ABS              0xfff1
+#define SHN_COMMON           0xfff2
+#define SHN_XINDEX           0xffff
 
-#define SHT_NULL         0
-#define SHT_PROGBITS     1
-#define SHT_SYMTAB       2
-#define SHT_STRTAB       3
-#define SHT_RELA         4
-#define SHT_NOBITS       8
-#define SHT_REL          9
-#define SHT_GROUP        17
-#define SHT_SYMTAB_SHNDX 18
+#define SHT_NULL             0
+#define SHT_PROGBITS         1
+#define SHT_SYMTAB           2
+#define SHT_STRTAB           3
+#define SHT_RELA             4
+#define SHT_NOBITS           8
+#define SHT_REL              9
+#define SHT_NOTE             7
+#define SHT_DYNSYM           11
+#define SHT_INIT_ARRAY       14
+#define SHT_FINI_ARRAY       15
+#define SHT_PREINIT_ARRAY    16
+#define SHT_GROUP            17
+#define SHT_SYMTAB_SHNDX     18
+#define SHT_RELR             19
+#define SHT_CREL             0x40000014 /* LLVM, of the gABI's next edition */
+#define SHT_ANDROID_REL      0x60000001
+#define SHT_ANDROID_RELA     0x60000002
+#define SHT_LLVM_FIRST       0x6fff4c00 /* LLVM's own: address significance, call graph, … */
+#define SHT_LLVM_LAST        0x6fff4cff
+#define SHT_ANDROID_RELR     0x6fffff00
+#define SHT_GNU_FIRST        0x6ffffff5 /* attributes, hash, library list, versions */
+#define SHT_GNU_LAST         0x6fffffff
+#define SHT_X86_64_UNWIND    0x70000001 /* psABI: .eh_frame */
 
-#define SHF_WRITE        0x1
-#define SHF_ALLOC        0x2
-#define SHF_EXECINSTR    0x4
-#define SHF_TLS          0x400
-#define SHF_COMPRESSED   0x800
+#define SHF_WRITE            0x1
+#define SHF_ALLOC            0x2
+#define SHF_EXECINSTR        0x4
+#define SHF_INFO_LINK        0x40
+#define SHF_LINK_ORDER       0x80
+#define SHF_OS_NONCONFORMING 0x100
+#define SHF_TLS              0x400
+#define SHF_COMPRESSED       0x800
 
 struct elf64_shdr {
 	uint32_t sh_name;
@@ -78,10 +96,12 @@ _Static_assert(sizeof(struct elf64_shdr) == 64, "gABI figure 4-8");
 #define STB_WEAK       2
 #define STB_GNU_UNIQUE 10 /* one for all: C++ objects in COMDAT groups */
 
-#define STT_FUNC       2
+#define STT_NOTYPE     0
 #define STT_OBJECT     1
+#define STT_FUNC       2
 #define STT_SECTION    3
 #define STT_FILE       4
+#define STT_COMMON     5
 #define STT_TLS        6
 #define STT_GNU_IFUNC  10
 

@@ -11,13 +11,29 @@ struct line {
 	size_t length;
 };
 
-static void put(struct line *line, const char *text)
+static void put_some(struct line *line, const char *text, size_t most)
 {
-	for (; text && *text && line->length + 1 < line->size; text++) {
+	for (; text && *text && most && line->length + 1 < line->size; text++, most--) {
 		bool control = (uint8_t)*text < ' ' || *text == 0x7f;
 
 		line->text[line->length++] = control ? '?' : *text;
 	}
+}
+
+static void put(struct line *line, const char *text)
+{
+	put_some(line, text, SIZE_MAX);
+}
+
+#define NAME_MIN 64 /* bytes of a name that are shown in any case */
+
+/* A name of the object's: a long one is cut, so that there is room left for what is said of it. */
+static void put_name(struct line *line, const char *name)
+{
+	size_t most = line->size / 4 < NAME_MIN ? NAME_MIN : line->size / 4;
+
+	put_some(line, name, most);
+	put(line, name && krtld_length(name) > most ? "..." : "");
 }
 
 static void put_hex(struct line *line, uint64_t value)
@@ -47,16 +63,16 @@ static void put_bytes(struct line *line, const uint8_t *bytes, unsigned n)
 static void put_quoted(struct line *line, const char *name)
 {
 	put(line, "`");
-	put(line, name);
+	put_name(line, name);
 	put(line, "'");
 }
 
 static void put_place(struct line *line, const struct krtld_error *error)
 {
-	put(line, error->module ? error->module : "?");
+	put_name(line, error->module ? error->module : "?");
 	put(line, ": ");
 	if (error->section || error->offset) {
-		put(line, error->section ? error->section : "file");
+		put_name(line, error->section ? error->section : "file");
 		put(line, "+");
 		put_hex(line, error->offset);
 		put(line, ": ");
@@ -84,9 +100,13 @@ static void put_found(struct line *line, const struct krtld_error *error)
 		put(line, "refused, ");
 	}
 	put(line, error->what);
-	if (error->value) {
+	if (error->value || error->limit) {
 		put(line, ", found ");
 		put_hex(line, error->value);
+	}
+	if (error->limit) {
+		put(line, ", limit ");
+		put_hex(line, error->limit);
 	}
 }
 
@@ -109,7 +129,7 @@ static void put_duplicate(struct line *line, const struct krtld_error *error)
 	put(line, "symbol ");
 	put_quoted(line, error->symbol);
 	put(line, " is defined twice, first in ");
-	put(line, error->what);
+	put_name(line, error->what);
 	if (error->value) {
 		put(line, ", which has not the size and alignment of this COMMON symbol, found ");
 		put_hex(line, error->value);
@@ -158,7 +178,9 @@ static void put_what(struct line *line, const struct krtld_error *error,
 	switch (error->reason) {
 	case KRTLD_OK: put(line, "no error"); break;
 	case KRTLD_E_MEMORY:
-		put(line, "no memory, bytes wanted: ");
+		put(line, "no memory for ");
+		put(line, error->what ? error->what : "krtld's own tables");
+		put(line, ", bytes wanted: ");
 		put_hex(line, error->value);
 		break;
 	case KRTLD_E_FORMAT:

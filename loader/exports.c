@@ -94,9 +94,8 @@ bool krtld_export(struct krtld *krtld, struct krtld_module *module, uint32_t ind
 		return REFUSE(krtld, module, KRTLD_E_FORMAT, .symbol = name,
 			      .section = module->sections[own->symtab].name,
 			      .offset = (uint64_t)index * sizeof symbol,
-			      .what = "the names of 65 globals collide in the hash table, as "
-				      "if made to",
-			      .value = hash);
+			      .what = "names of globals whose hashes collide, in one group",
+			      .value = CHAIN_MAX + 1, .limit = CHAIN_MAX);
 	own->exports[own->nexports] = (struct krtld_export){index, hash, *bucket};
 	*bucket = ++own->nexports;
 	return true;

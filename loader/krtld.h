@@ -90,9 +90,10 @@ struct krtld_error {
 	uint64_t offset;     /* in the section; in the file where there is no section */
 	const char *symbol;  /* or NULL */
 	const char *what;    /* a phrase; of KRTLD_E_DUPLICATE the module that was first; or NULL */
-	const char *type;    /* name of the relocation type, or NULL */
+	const char *type;    /* name of the relocation's or section's type, or NULL */
 	uint64_t value; /* what does not fit or was found; bytes, users, _init's result; or 0. Of
 			   KRTLD_E_DUPLICATE the bytes of a COMMON symbol that the first has not */
+	uint64_t limit; /* what value may be at most, where that is a number; or 0 */
 	struct hot_error hot;
 };
 

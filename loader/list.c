@@ -15,8 +15,8 @@ bool krtld_next_symbol(const struct krtld_module *module, uint32_t *position, co
 		unsigned type = ELF64_ST_TYPE(symbol.st_info);
 
 		*name = krtld_symbol_name(module, &symbol);
-		if (symbol.st_shndx == SHN_UNDEF || type == STT_SECTION || type == STT_FILE ||
-		    own->values[*position].flags & KRTLD_ABSENT || !**name)
+		if (krtld_is_undefined(module, &symbol, *position) || type == STT_SECTION ||
+		    type == STT_FILE || own->values[*position].flags & KRTLD_ABSENT || !**name)
 			continue;
 		*value = own->values[*position].value;
 		*size = symbol.st_size;

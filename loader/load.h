@@ -151,6 +151,8 @@ bool krtld_refuse(const struct krtld *krtld, const struct krtld_error *error);
 
 /* ---- check.c ---- */
 bool krtld_check(struct krtld *krtld, struct krtld_module *module);
+/* What is wrong with a section as a table of names, as a phrase; NULL: nothing. */
+const char *krtld_strings_fault(const struct krtld_private *own, const struct elf64_shdr *shdr);
 /* Whether memory holds the section's contents. */
 static inline bool krtld_is_loaded(const struct elf64_shdr *shdr)
 {
@@ -203,6 +205,11 @@ static inline uint32_t krtld_symbol_section(const struct krtld_module *module,
 	if (section == SHN_COMMON || section == krtld_arch_common)
 		return KRTLD_IN_COMMON;
 	return section;
+}
+static inline bool krtld_is_undefined(const struct krtld_module *module,
+				      const struct elf64_sym *symbol, uint32_t index)
+{
+	return krtld_symbol_section(module, symbol, index) == SHN_UNDEF;
 }
 static inline const char *krtld_symbol_name(const struct krtld_module *module,
 					    const struct elf64_sym *symbol)

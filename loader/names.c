@@ -195,7 +195,7 @@ bool krtld_module_symbol(const struct krtld_module *module, const char *name, ui
 	for (uint32_t i = 1; i < module->private->nsymbols; i++) {
 		struct elf64_sym symbol = krtld_symbol(module, i);
 
-		if (symbol.st_shndx == SHN_UNDEF ||
+		if (krtld_is_undefined(module, &symbol, i) ||
 		    (module->private->values[i].flags & KRTLD_ABSENT) ||
 		    ELF64_ST_TYPE(symbol.st_info) == STT_FILE ||
 		    !krtld_same(krtld_symbol_name(module, &symbol), name))

@@ -63,14 +63,18 @@ static bool plan_regions(struct krtld_module *module, struct plan plans[KRTLD_RE
 		append(&plans[KRTLD_RODATA], slots * KRTLD_SLOT, KRTLD_SLOT, &own->got_offset));
 }
 
-static bool no_memory(const struct krtld *krtld, const struct krtld_module *module, uint64_t size)
+static bool no_memory(const struct krtld *krtld, const struct krtld_module *module,
+		      const char *what, uint64_t size)
 {
-	return REFUSE(krtld, module, KRTLD_E_MEMORY, .value = size);
+	return REFUSE(krtld, module, KRTLD_E_MEMORY, .what = what, .value = size);
 }
 
 static bool allocate(struct krtld *krtld, struct krtld_module *module,
 		     const struct plan plans[KRTLD_REGIONS])
 {
+	static const char *const names[KRTLD_REGIONS] = {"the text", "the read-only data",
+							 "the data"};
+
 	for (unsigned kind = 0; kind < KRTLD_REGIONS; kind++) {
 		struct krtld_region *region = &module->regions[kind];
 
@@ -79,7 +83,7 @@ static bool allocate(struct krtld *krtld, struct krtld_module *module,
 		region->bytes = krtld->ops->alloc(krtld->ctx, kind, plans[kind].size,
 						  plans[kind].align, &region->address);
 		if (!region->bytes)
-			return no_memory(krtld, module, plans[kind].size);
+			return no_memory(krtld, module, names[kind], plans[kind].size);
 		region->size = plans[kind].size;
 	}
 	return true;
@@ -142,7 +146,8 @@ bool krtld_place(struct krtld *krtld, struct krtld_module *module)
 	uint64_t text = 0;
 
 	if (!plan_regions(module, plans))
-		return no_memory(krtld, module, UINT64_MAX);
+		return no_memory(krtld, module, "sections that together need more than 64 bits",
+				 UINT64_MAX);
 	if (!allocate(krtld, module, plans))
 		return false;
 	place_empty(module);

@@ -39,7 +39,7 @@ static uint64_t size_of(const struct krtld *krtld, const struct krtld_module *mo
 	struct elf64_sym symbol = krtld_symbol(module, index);
 	const char *name = krtld_symbol_name(module, &symbol);
 
-	if (symbol.st_shndx == SHN_UNDEF && *name)
+	if (krtld_is_undefined(module, &symbol, index) && *name)
 		module = krtld_search(krtld, name, krtld_hash(name), &index);
 	return module ? krtld_symbol(module, index).st_size : symbol.st_size;
 }

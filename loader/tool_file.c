@@ -1,7 +1,4 @@
-/*
- * Files for the host tool: OBJECTs in, sections out. Every way in which a file can be the wrong one
- * has its own message.
- */
+/* Files for the host tool: OBJECTs in, sections out. What is wrong with an OBJECT krtld says. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -58,33 +55,9 @@ bool read_file(const char *path, uint8_t **bytes, size_t *size)
 	return ok;
 }
 
-/* What people give instead of an object, by its first bytes, and what to do about it. */
-static const struct {
-	const char *magic;
-	const char *what;
-} strangers[] = {
-    {"!<arch>\n", "an archive, not an object: take its members out with `ar x'"},
-    {"!<thin>\n", "a thin archive, not an object: name its members instead"},
-    {"BC\xc0\xde", "LLVM bitcode, not machine code: compile without -flto"},
-};
-
 bool read_object(struct object *object)
 {
-	if (!read_file(object->path, &object->bytes, &object->size))
-		return false;
-	if (!object->size) {
-		complain("%s: the file is empty, expected an object", object->path);
-		return false;
-	}
-	for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
-		size_t length = strlen(strangers[i].magic);
-
-		if (object->size < length || memcmp(object->bytes, strangers[i].magic, length) != 0)
-			continue;
-		complain("%s: %s", object->path, strangers[i].what);
-		return false;
-	}
-	return true;
+	return read_file(object->path, &object->bytes, &object->size);
 }
 
 static bool write_file(const char *path, const uint8_t *bytes, size_t size)

@@ -193,6 +193,28 @@ Test(errors, no_name_outlives_the_module_as_well)
 	world_expect_empty(world);
 }
 
+/* Module, section and symbol together leave a quarter of the line for the reason. */
+Test(errors, a_long_name_does_not_hide_the_reason)
+{
+	static char name[100000];
+	struct krtld_error error = {.reason = KRTLD_E_FORMAT,
+				    .module = name,
+				    .section = name,
+				    .symbol = name,
+				    .what = "it is what is wrong",
+				    .value = 1,
+				    .limit = 2};
+	char text[WORLD_LINE];
+
+	memset(name, 'x', sizeof(name) - 1);
+	krtld_error_line(&error, NULL, text, sizeof(text));
+	cr_expect(strstr(text, "xxx...' refused, it is what is wrong, found 0x1, limit 0x2"), "%s",
+		  text);
+	name[100] = '\0'; /* a usual one is shown in full */
+	krtld_error_line(&error, NULL, text, sizeof(text));
+	cr_expect(!strstr(text, "..."), "%s", text);
+}
+
 /* An object's author chooses the names; a message is one line of text all the same. */
 Test(errors, a_name_cannot_break_the_line)
 {

@@ -229,6 +229,8 @@ static void add_tables(struct object *o)
 	for (unsigned i = 1; i < given; i++) {
 		struct section table = rela_table(o, i);
 
+		if (o->sections[i].type == SHT_GROUP)
+			o->sections[i].link = symtab;
 		if (!table.size)
 			continue;
 		table.link = symtab;

@@ -415,6 +415,34 @@ Test(peers, peers_26_a_type_or_symbol_one_past_its_table_is_refused)
 	world_load(world, "it", &image);
 }
 
+/* What it was: loaded, and each call led to the instruction after it. More in unknown.c. */
+Test(peers, peers_32_a_table_of_relocations_in_another_form_is_not_skipped)
+{
+	static const uint32_t types[] = {0x40000014, 19, 0x60000001, 0x60000002, 0x60001234};
+	struct world *world = world_new("popcnt up");
+	struct image image = sample_image();
+
+	for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		image_section(&image, ".rela.text")->sh_type = types[i];
+		world_refuse(world, "it", &image, KRTLD_E_TYPE);
+		cr_expect_str_eq(world->reports[0].section, ".rela.text");
+		cr_expect_str_eq(world->reports[0].symbol, ".text");
+	}
+	image_section(&image, ".rela.text")->sh_type = SHT_RELA;
+	world_load(world, "it", &image);
+}
+
+Test(peers, peers_46_a_compressed_module_is_not_just_not_elf)
+{
+	static uint8_t xz[64] = {0xfd, '7', 'z', 'X', 'Z'}, text[64] = "7zXZ";
+	struct world *world = world_new("");
+
+	world_refuse(world, "it", &(struct image){xz, sizeof(xz)}, KRTLD_E_FORMAT);
+	cr_expect(strstr(world->lines[0], "compressed by xz"), "%s", world->lines[0]);
+	world_refuse(world, "it", &(struct image){text, sizeof(text)}, KRTLD_E_FORMAT);
+	cr_expect(strstr(world->lines[0], "not an ELF file"), "%s", world->lines[0]);
+}
+
 Test(peers, peers_43_types_newer_than_this_loader_are_known)
 {
 	static const uint32_t branches[] = {39, 40}; /* PC32_BND, PLT32_BND */

@@ -209,7 +209,7 @@ Test(tool_place, where_no_address_is_left_for_a_region_it_is_refused)
 	object_section(object, ".text", SHT_NOBITS, SHF_ALLOC | SHF_EXECINSTR, 1, NULL, 0xf00);
 	run_write_object("it.o", object);
 	run_expect(lay_out(FULL "section 3 fffffffffffff000\n"), 2,
-		   "no memory, bytes wanted: 0xf00");
+		   "no memory for the text, bytes wanted: 0xf00");
 }
 
 Test(tool_place, regions_of_more_than_1_gib_are_refused)
@@ -221,7 +221,8 @@ Test(tool_place, regions_of_more_than_1_gib_are_refused)
 	run_expect(lay_out("section 1 10000000\n"), 0, "section 1 ");
 	object_bss(object, ".bss.more", 8);
 	run_write_object("it.o", object);
-	run_expect(lay_out("section 1 10000000\n"), 2, "no memory, bytes wanted: 0x40000008");
+	run_expect(lay_out("section 1 10000000\n"), 2,
+		   "no memory for the data, bytes wanted: 0x40000008");
 }
 
 /* ---- Several objects ---- */
