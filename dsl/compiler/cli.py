@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
+import os
+import signal
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
 
 from . import VERSION
 from .report import Errors
 
 REFUSED = 1
 USAGE = 64  # EX_USAGE, as the host tool krtld
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Arguments(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\n")
+        self.exit(USAGE, f"{self.format_usage()}{self.prog}: {message}\n")
+
+    def print_help(self, file: Any = None) -> None:
+        _say(self.format_help(), file or sys.stdout)
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        if message:
+            _say(message, sys.stderr)
+        raise SystemExit(status)
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        _say(f"hotc {VERSION}\n", sys.stdout)
+        raise SystemExit(0)
 
 
 # Each command imports what it needs: Capstone and Lark take longer to load than `check` to run.
@@ -46,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         description="The compiler of hotinline declarations. The manual is dsl/README.md.",
         epilog="Exit status: 0 all is well, 1 refused (nothing is written), 64 wrong use.",
     )
-    parser.add_argument("--version", action="version", version=f"hotc {VERSION}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     one = commands.add_parser("compile", help="declarations in; header, stubs, table and rules out")
     one.add_argument("--out", required=True, metavar="DIR", help="where the outputs go")
@@ -68,14 +85,62 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(words: list[str]) -> int:
+class _Interrupted(BaseException):
+    """A signal that asks to end; what is being done is undone on the way out."""
+
+
+def _interrupt(number: int, _frame: object) -> NoReturn:
+    raise _Interrupted(number)
+
+
+class _Unwritable(Exception):
+    """A message that did not arrive."""
+
+
+def _say(text: str, stream: TextIO | None) -> None:
+    if stream is None:
+        raise _Unwritable("it is closed")
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        # Or Python would try again when it ends, and say so at length.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise _Unwritable(error.strerror or str(error)) from error
+
+
+def _finish(number: int) -> NoReturn:
+    """Ends by the signal, as its sender expects."""
+    with contextlib.suppress(_Unwritable):
+        _say(f"hotc: ended by a signal: {signal.strsignal(number)}\n", sys.stderr)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    raise SystemExit(REFUSED)
+
+
+def _run(words: list[str]) -> int:
     arguments = _parser().parse_args(words)
+    errors = Errors()
+    arguments.run(arguments, errors)
+    if errors:
+        _say("".join(error.render() + "\n" for error in errors.sorted()), sys.stderr)
+    return REFUSED if errors else 0
+
+
+def main(words: list[str]) -> int:
     gc.disable()  # a run is short, and what it makes lives to its end
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    errors = Errors()
-    arguments.run(arguments, errors)
-    for error in errors.sorted():
-        print(error.render(), file=sys.stderr)
-    return REFUSED if errors else 0
+    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
+    try:
+        return _run(words)
+    except _Unwritable as error:
+        with contextlib.suppress(_Unwritable):
+            _say(f"hotc: cannot write a message: {error}\n", sys.stderr)
+        return REFUSED
+    except _Interrupted as interrupted:
+        _finish(interrupted.args[0])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
