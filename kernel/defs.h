@@ -148,6 +148,7 @@ struct boot_times {
 	uint64_t krtld;   /* to load unix */
 	uint64_t patch;   /* do_hotinlines() on unix */
 	uint64_t wait;    /* for the timer, to learn its rate */
+	uint64_t modules; /* modules_boot() */
 };
 extern struct boot_times boot_times; /* main.c's; the boot program fills in the first two */
 
@@ -259,6 +260,7 @@ bool hotpatch_verify(const struct krtld_module *module);
 /* modules.c */
 extern struct krtld krtld;
 void modules_init(const struct bootinfo *info);
+void modules_boot(void);
 bool module_load(const char *name);
 bool module_unload(const char *name);
 void modules_list(void);

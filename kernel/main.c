@@ -36,8 +36,10 @@ static void timing(void)
 	char value[ARG_MAX];
 
 	if (boot_argument("timing", value, sizeof(value)))
-		kprintf("timing: boot %lu, of it krtld %lu, do_hotinlines %lu, wait %lu\n", all,
-			boot_times.krtld, boot_times.patch, boot_times.wait);
+		kprintf("timing: boot %lu, of it krtld %lu, do_hotinlines %lu, wait %lu, modules "
+			"%lu\n",
+			all, boot_times.krtld, boot_times.patch, boot_times.wait,
+			boot_times.modules);
 }
 
 void unix_main(struct bootinfo *info)
@@ -60,6 +62,7 @@ void unix_main(struct bootinfo *info)
 	apic_init();             /* the timer and the clock */
 	cpus_park(info);         /* the other CPUs, with the same control registers */
 	thread_start();          /* from here on others may have their turn */
+	modules_boot();          /* the disassembler and the tracer are always there */
 	banner(nchecks);         /* what this machine is, in a few lines */
 	timing();                /* and what it took to come here, if asked */
 	prompt();                /* look around; poweroff ends it */

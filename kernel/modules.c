@@ -13,6 +13,9 @@
 struct krtld krtld;
 static struct archive archive;
 
+/* Loaded at boot, as on illumos: the debugger's disassembler, and the tracer. */
+static const char *const at_boot[] = {"capstone", "dtrace"};
+
 /* A module's name and object: krtld keeps pointers to both for as long as it is loaded. */
 struct object {
 	char name[NAME_MAX_SIZE];
@@ -91,23 +94,41 @@ static void forget_object(struct object *object)
 	kas_free(object, size);
 }
 
-bool module_load(const char *name)
+/* NULL after a message. */
+static const struct krtld_module *load(const char *name)
 {
 	struct object *object = read_object(name);
 	const struct krtld_module *module;
-	uint64_t then = timestamp();
 
 	if (!object)
-		return false;
+		return NULL;
 	module = krtld_load(&krtld, object->name, object->bytes, object->size - sizeof(*object));
-	if (module) {
+	if (!module) {
+		forget_object(object);
+		kprintf("modload: %s is not loaded\n", name);
+	}
+	return module;
+}
+
+bool module_load(const char *name)
+{
+	uint64_t then = timestamp();
+	const struct krtld_module *module = load(name);
+
+	if (module)
 		kprintf("%s: loaded, %u sites patched, in %lu cycles\n", name, module->nsites,
 			timestamp() - then);
-		return true;
-	}
-	forget_object(object);
-	kprintf("modload: %s is not loaded\n", name);
-	return false;
+	return module;
+}
+
+/* A machine works without them: what is missing is said, and no more than that. */
+void modules_boot(void)
+{
+	uint64_t then = timestamp();
+
+	for (unsigned i = 0; i < sizeof(at_boot) / sizeof(at_boot[0]); i++)
+		(void)load(at_boot[i]);
+	boot_times.modules = timestamp() - then;
 }
 
 bool module_unload(const char *name)

@@ -56,9 +56,11 @@ def parse() -> argparse.Namespace:
 
 
 def load_modules(machine: Machine) -> list[str]:
-    """Loads all modules of the archive, so that all their sites can be seen. Returns complaints."""
+    """Loads the modules of the archive that the boot has not, so that all their sites can be seen.
+    Returns complaints."""
     complaints = []
-    names = guest.archive_modules(machine)
+    loaded = guest.loaded_modules(machine)
+    names = [name for name in guest.archive_modules(machine) if name not in loaded]
     progress(f"loading {', '.join(names)}")
     left = names
     while left:

@@ -170,7 +170,6 @@ def case_1(machine: Machine, smap: bool) -> tuple[str, bool]:
 
 def case_2(machine: Machine, smap: bool) -> tuple[str, bool]:
     """The machine is at its prompt."""
-    machine.command("modload dtrace")
     code = instructions(machine.command("mdb -k -c 'dtrace_copy::dis'"))
     first, last = first_site(code), last_site(code)
     good = first == demanded("stac", smap) and last == demanded("clac", smap)

@@ -32,7 +32,6 @@ def fuzz(config: Config, first: int, calls: int) -> list[str]:
         seed = first
         try:
             machine.boot()
-            machine.command("modload dtrace")
             machine.command("sysfuzz 1 100")  # what is allocated once, is
             before = guest.free_pages(machine)
             for seed in range(first, first + SEEDS):
@@ -47,7 +46,7 @@ def fuzz(config: Config, first: int, calls: int) -> list[str]:
     if result.verdict is not Verdict.PASS:
         wrong.append(f"seed {seed}: {result}\n{result.console[-3000:]}")
     again = f"make run CPU={config.cpu} ARGS='{config.args}' MACHINE=microvm"
-    return [f"{text}\nagain: {again}, and in it: modload dtrace, sysfuzz SEED {calls}"
+    return [f"{text}\nagain: {again}, and in it: sysfuzz SEED {calls}"
             for text in wrong]
 
 

@@ -15,6 +15,7 @@ from machine import PROMPT, Config, Machine  # noqa: E402
 
 TEST_ARCHIVE = ROOT / "build/tests/boot.cpio"
 # In the order in which they can be loaded: some call functions of others.
+BOOT_MODULES = ["capstone", "dtrace"]  # loaded after every boot: kernel/modules.c
 MODULES = ["usercopy", "window", "counters", "clock", "ring"]
 TEST_MODULES = ["crosspage", "forms"]
 SECONDS = 60.0  # a boot takes a fraction of one; this is for a busy host

@@ -39,7 +39,7 @@ def wait_for(machine: Machine, seconds: float) -> None:
 def test_ac_is_set_in_windows_and_nowhere_else(capsys: pytest.CaptureFixture[str]) -> None:
     """All kinds of system calls, with good and bad addresses and with AC set in user mode; faults,
     the timer, thread switches and NMIs in windows; a second program; a module that is loaded."""
-    with machine_with("storm", "dtrace") as machine:
+    with machine_with("storm") as machine:
         with observe.observing(machine) as seen:
             assert "checks, 0 wrong" in machine.command("dtest")
             machine.send(b"storm 2500 1\r")
@@ -66,7 +66,7 @@ def test_ac_is_set_in_windows_and_nowhere_else(capsys: pytest.CaptureFixture[str
 def test_no_path_leaves_a_window_open() -> None:
     """Read from the text: whatever is reached from a smap_disable comes to a smap_enable before it
     returns, calls nothing that closes the window, and opens none in it."""
-    with machine_with(*MODULES, "dtrace", "vmloop", "capstone") as machine:
+    with machine_with(*MODULES, "vmloop") as machine:
         windows = observe.find_windows(machine)
     assert windows.problems == []
     assert len(windows.opens) > 20 and len(windows.bodies) > 100

@@ -129,8 +129,9 @@ def test_the_disassembler_leaves_the_cpu_as_it_was(machine: Machine) -> None:
 def test_capstone_comes_by_itself_when_it_is_wanted_and_can_go_again() -> None:
     with booted() as machine:
         machine.boot()
-        assert "capstone: loaded" in mdb(machine, "peek::dis")
         assert "capstone: loaded" not in mdb(machine, "peek::dis")
+        assert "capstone: unloaded" in machine.command("modunload capstone")
+        assert "capstone: loaded" in mdb(machine, "peek::dis")
         assert "MISMATCH" not in machine.command("hotinlines -v")
         before = guest.free_pages(machine)
         for _ in range(3):
@@ -377,7 +378,6 @@ def test_the_window_of_dtrace_copy_is_where_it_should_be() -> None:
     for cpu, opens, closes in (("max", "stac", "clac"), ("Nehalem", "nop", "nop")):
         with booted(cpu=cpu) as machine:
             machine.boot()
-            load(machine, ["dtrace"])
             shown = listing(mdb(machine, "dtrace_copy::dis"))
         sites = [i for i in shown if i.note and "padding" not in i.note]
         assert sites[0].note.startswith("smap_disable: ") and sites[0].text.startswith(opens)

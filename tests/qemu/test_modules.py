@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from machines import MODULES, booted, load
+from debugger import without_capstone
+from machines import BOOT_MODULES, MODULES, booted, load
 
 import guest
 from machine import Machine, Verdict
@@ -56,10 +59,26 @@ def test_modules_that_come_and_go_leave_nothing_behind() -> None:
         before = state(machine)
         for _ in range(3):
             load(machine, MODULES)
-            assert guest.loaded_modules(machine) == ["unix", *MODULES]
+            assert guest.loaded_modules(machine) == ["unix", *BOOT_MODULES, *MODULES]
             for name in reversed(MODULES):
                 assert f"{name}: unloaded" in machine.command(f"modunload {name}")
         assert state(machine) == before
+
+
+def test_the_disassembler_and_the_tracer_are_there_after_every_boot() -> None:
+    for args in ("", "disable_smap=1"):
+        with booted(args=args, cpu="Nehalem" if not args else "max") as machine:
+            assert "modload" not in machine.boot()
+            assert guest.loaded_modules(machine) == ["unix", *BOOT_MODULES]
+            assert "MISMATCH" not in machine.command("hotinlines -v")
+            assert "0 wrong" in machine.command("dtest")
+
+
+def test_a_boot_without_them_says_what_is_missing_and_goes_on(tmp_path: Path) -> None:
+    with booted(archive=without_capstone(tmp_path)) as machine:
+        assert "modload: no module capstone in the boot archive" in machine.boot()
+        assert guest.loaded_modules(machine) == ["unix", "dtrace"]
+        assert machine.finish().verdict is Verdict.PASS
 
 
 def test_a_module_in_use_cannot_be_unloaded() -> None:
@@ -67,10 +86,10 @@ def test_a_module_in_use_cannot_be_unloaded() -> None:
         machine.boot()
         load(machine, ["counters", "clock"])
         assert "in use" in machine.command("modunload counters")
-        assert guest.loaded_modules(machine) == ["unix", "counters", "clock"]
+        assert guest.loaded_modules(machine) == ["unix", *BOOT_MODULES, "counters", "clock"]
         assert "2 readings" in machine.command("modunload clock")
         assert "counters: unloaded" in machine.command("modunload counters")
-        assert guest.loaded_modules(machine) == ["unix"]
+        assert guest.loaded_modules(machine) == ["unix", *BOOT_MODULES]
 
 
 def test_what_cannot_be_loaded_or_unloaded_is_said() -> None:
@@ -86,7 +105,7 @@ def test_what_cannot_be_loaded_or_unloaded_is_said() -> None:
         assert "is the kernel, and stays" in machine.command("modunload unix")
         long = "x" * 100
         assert f"no module {long} in the boot archive" in machine.command(f"modload {long}")
-        assert guest.loaded_modules(machine) == ["unix", "ring"]
+        assert guest.loaded_modules(machine) == ["unix", *BOOT_MODULES, "ring"]
 
 
 def test_modinfo_counts_what_is_there() -> None:
