@@ -25,6 +25,13 @@ struct park {
 
 static volatile uint64_t answer;
 static unsigned nparked, nmissing;
+static bool started; /* the others, if there are any */
+
+/* The other CPUs, in the order in which they were started. cr4 is 0 of one that did not answer. */
+static struct {
+	uint32_t id;
+	uint64_t cr4;
+} others[CPUS_MAX];
 
 static bool wait(uint64_t nanoseconds)
 {
@@ -64,11 +71,13 @@ static void park(const uint32_t *ids, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		if (ids[i] == apic_id())
 			continue;
+		others[nparked + nmissing].id = ids[i];
 		if (!start(ids[i])) {
 			kprintf("cpu: the one with APIC number %u does not answer\n", ids[i]);
 			nmissing++;
 			continue;
 		}
+		others[nparked + nmissing].cr4 = answer;
 		nparked++;
 		if (answer != read_cr4())
 			panic("cpu: cr4 is %lx on the one with APIC number %u", answer, ids[i]);
@@ -82,6 +91,7 @@ void cpus_park(const struct bootinfo *info)
 	uint32_t ids[CPUS_MAX];
 	unsigned n = acpi_cpus(info->rsdp, ids, CPUS_MAX);
 
+	started = true;
 	if (n > CPUS_MAX)
 		n = CPUS_MAX;
 	if (n < 2)
@@ -102,4 +112,20 @@ void cpus_print(void)
 {
 	if (nparked || nmissing)
 		kprintf("%u other CPUs at rest, with the same cr4\n", nparked);
+}
+
+/* For the debugger, at any time: this CPU's number is that of CPUID, which needs no set-up. */
+void cpus_list(void)
+{
+	uint32_t regs[4];
+
+	cpuid(1, 0, regs);
+	kprintf("%3s %4s %-8s %8s %-16s %s\n", "ID", "APIC", "STATE", "CR4", "THREAD", "NAME");
+	kprintf("%3u %4x %-8s %8lx %016lx %s\n", 0, regs[1] >> 24, "running", read_cr4(),
+		(uint64_t)current, current->name);
+	for (unsigned i = 0; i < nparked + nmissing; i++)
+		kprintf("%3u %4x %-8s %8lx %-16s %s\n", i + 1, others[i].id,
+			others[i].cr4 ? "at rest" : "silent", others[i].cr4, "-", "-");
+	if (!started)
+		kprintf("the other CPUs, if there are any, are not started yet\n");
 }

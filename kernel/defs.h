@@ -209,10 +209,15 @@ void mdb_break_arm(void);
 void mdb_break_forget(uint64_t address, size_t size); /* a text that is gone */
 
 /* mdb_trap.c: kmdb. mdb_trap() gets #db and #bp; true: it was for the debugger, go on. mdb_enter()
- * stops the system; frame is where it was, NULL: right here. */
-void mdb_start(void); /* boot argument -k */
+ * stops the system; frame is where it was, NULL: right here. Between mdb_patch_begin() and
+ * mdb_patch_end() nothing stops: the debugger runs text that is being written then. */
+void mdb_start(const char *when); /* stops for the boot argument -kd=when, or -kd if that is "" */
+bool mdb_wanted(void);            /* one of the boot arguments -k and -kd: a panic enters it, too */
 bool mdb_trap(struct frame *frame);
+bool mdb_nmi(void); /* true: it came while the system is stopped, and is dealt with later */
 void mdb_enter(struct frame *frame, const char *why);
+void mdb_patch_begin(void);
+void mdb_patch_end(void);
 
 /* main.c */
 void unix_main(struct bootinfo *info) __attribute__((noreturn));
@@ -229,6 +234,7 @@ void console_watch(int pid);
 /* cpus.c */
 void cpus_park(const struct bootinfo *info);
 void cpus_print(void);
+void cpus_list(void);
 
 /* features.c */
 bool boot_argument(const char *name, char *value, size_t size);
@@ -308,7 +314,9 @@ int _init(void);
 int _fini(void);
 
 /* stack.c: one line a function, `ADDR module:symbol+0xoffset ()`, through trap frames */
+#define STACK_DEPTH 64 /* lines */
 void stack_trace(uint64_t rip, uint64_t rbp);
+bool stack_caller(uint64_t *rip, uint64_t *rbp);
 
 /* syscall.c */
 void syscall_init(void);

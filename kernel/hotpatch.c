@@ -42,7 +42,7 @@ static void patch(struct krtld_module *module)
 
 	if (!alias)
 		panic("no memory for a writable view of %s", module->name);
-	mdb_break_lift();
+	mdb_patch_begin();
 	move_texts(module, alias - text->bytes);
 	on = interrupts_off();
 	boot_times.patch = rdtsc();
@@ -52,7 +52,7 @@ static void patch(struct krtld_module *module)
 	interrupts_restore(on);
 	move_texts(module, text->bytes - alias);
 	kas_unalias(alias, text->size);
-	mdb_break_arm();
+	mdb_patch_end();
 	if (ok)
 		return;
 	report("hotinline", &error);

@@ -54,15 +54,16 @@ void unix_main(struct bootinfo *info)
 	paging_drop_low();       /* and the boot program is out of reach */
 	cpu_init();              /* SMEP, UMIP, FSGSBASE: what needs no patching */
 	features_init(info);     /* read the CPU's features once, and decide */
-	mdb_start();             /* boot argument -k: the debugger, before unix is patched */
+	modules_boot();          /* the disassembler and the tracer: there at the first stop, too */
+	mdb_start("early");      /* boot argument -kd=early: stop before unix is patched */
 	startup_smap();          /* patch unix; CR4.SMAP after that, never before */
 	traps_patched();         /* the entry code is complete: NMIs may use it, too */
+	mdb_start("");           /* boot argument -kd: stop, now that it is patched */
 	nchecks = selftest();    /* what was chosen works; the windows open and close */
 	syscall_init();          /* the way in for users, and back */
 	apic_init();             /* the timer and the clock */
 	cpus_park(info);         /* the other CPUs, with the same control registers */
 	thread_start();          /* from here on others may have their turn */
-	modules_boot();          /* the disassembler and the tracer are always there */
 	banner(nchecks);         /* what this machine is, in a few lines */
 	timing();                /* and what it took to come here, if asked */
 	prompt();                /* look around; poweroff ends it */

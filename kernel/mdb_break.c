@@ -16,7 +16,11 @@ static struct breakpoint {
 	uint64_t address; /* 0: free */
 	uint8_t byte;     /* what was there, while it is armed */
 	bool armed;
-} breakpoints[BREAKPOINTS];
+} breakpoints[BREAKPOINTS + 1];
+
+/* The last one is the debugger's own, for the stack whose pointer is this: mdb_step.c. */
+static struct breakpoint *const until = &breakpoints[BREAKPOINTS];
+static uint64_t until_rsp;
 
 /*
  * What runs between an int3 and the moment when all are lifted, and while they are armed: by the
@@ -26,7 +30,8 @@ static const char *const own_prefixes[] = {"trap_", "mdb_", "kas_", "paging_"};
 /* clang-format off */
 static const char *const own[] = {
 	"trap", "ttrace_add", "timestamp", "smap_enable", "cpu_synchronise",	/* on the way in */
-	"stop", "go_on", "poke",						/* mdb_*.c */
+	"non_maskable",								/* see mdb_nmi() */
+	"stop", "poke", "is_set",						/* mdb_*.c */
 	"find", "reserve", "release", "mark", "taken", "page_count", "page_index", "walk",
 	"prot_bits",
 };
@@ -47,12 +52,20 @@ static bool poke(uint64_t address, uint8_t byte, uint8_t *old)
 	return true;
 }
 
+static bool is_set(uint64_t address)
+{
+	for (unsigned i = 0; i < BREAKPOINTS; i++)
+		if (breakpoints[i].address && breakpoints[i].address == address)
+			return true;
+	return false;
+}
+
 /* Takes all of them out of the text, which is then as if there were none. */
 void mdb_break_lift(void)
 {
 	bool were_on = interrupts_off();
 
-	for (unsigned i = 0; i < BREAKPOINTS; i++) {
+	for (unsigned i = 0; i <= BREAKPOINTS; i++) {
 		struct breakpoint *b = &breakpoints[i];
 
 		if (b->armed && poke(b->address, b->byte, NULL))
@@ -67,9 +80,11 @@ void mdb_break_arm(void)
 	bool were_on = interrupts_off();
 	char line[96];
 
-	for (unsigned i = 0; i < BREAKPOINTS; i++) {
+	for (unsigned i = 0; i <= BREAKPOINTS; i++) {
 		struct breakpoint *b = &breakpoints[i];
 
+		if (b == until && is_set(b->address))
+			continue; /* one int3 is enough */
 		if (b->address && !b->armed)
 			b->armed = poke(b->address, INT3, &b->byte);
 		if (b->address && !b->armed)
@@ -79,18 +94,60 @@ void mdb_break_arm(void)
 	interrupts_restore(were_on);
 }
 
+/* One of them is there, the debugger's own too. */
 bool mdb_break_at(uint64_t address)
 {
+	return is_set(address) || (address && until->address == address);
+}
+
+bool mdb_break_any(void)
+{
 	for (unsigned i = 0; i < BREAKPOINTS; i++)
-		if (breakpoints[i].address && breakpoints[i].address == address)
+		if (breakpoints[i].address)
 			return true;
 	return false;
+}
+
+void mdb_break_until(uint64_t address, uint64_t rsp)
+{
+	*until = (struct breakpoint){.address = address};
+	until_rsp = rsp;
+}
+
+void mdb_break_forget_until(void)
+{
+	*until = (struct breakpoint){0};
+}
+
+/* Whether the debugger's own is in the same function as an address. */
+bool mdb_break_until_near(uint64_t address)
+{
+	uint64_t here = 0, there = 0, size;
+	const char *symbol;
+
+	if (!until->address)
+		return false;
+	(void)krtld_name(&krtld, address, &symbol, &here, &size);
+	(void)krtld_name(&krtld, until->address, &symbol, &there, &size);
+	return address - here == until->address - there;
+}
+
+/* The one whose int3 has made that frame. */
+enum mdb_met mdb_break_met(const struct frame *frame)
+{
+	uint64_t address = frame->rip - 1;
+
+	if (frame_is_user(frame) || !mdb_break_at(address))
+		return MDB_MET_NONE;
+	if (until->address == address && until_rsp == frame->rsp)
+		return MDB_MET_UNTIL;
+	return is_set(address) ? MDB_MET_BREAK : MDB_MET_OTHER;
 }
 
 /* Those in a module that is gone. */
 void mdb_break_forget(uint64_t address, size_t size)
 {
-	for (unsigned i = 0; i < BREAKPOINTS; i++)
+	for (unsigned i = 0; i <= BREAKPOINTS; i++)
 		if (breakpoints[i].address - address < size)
 			breakpoints[i] = (struct breakpoint){0};
 }
@@ -126,20 +183,29 @@ static uint64_t instruction_start(uint64_t address)
 	return address;
 }
 
-static bool needed(uint64_t address)
+/* By name, for a function of unix. */
+static const char *function_refusal(const char *symbol)
+{
+	for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (strcmp(own[i], symbol) == 0)
+			return "the debugger itself needs that function";
+	for (unsigned i = 0; i < sizeof(own_prefixes) / sizeof(own_prefixes[0]); i++)
+		if (strncmp(symbol, own_prefixes[i], strlen(own_prefixes[i])) == 0)
+			return "the debugger itself needs that function";
+	return NULL;
+}
+
+/* Why there can be no breakpoint in the function that an address is in, or NULL. */
+const char *mdb_break_refusal(uint64_t address)
 {
 	uint64_t offset, size;
 	const char *symbol;
 
+	if (!in_text(address))
+		return "that is not in the text of unix or of a module";
 	if (krtld_name(&krtld, address, &symbol, &offset, &size) != krtld.first || !symbol)
-		return false;
-	for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-		if (strcmp(own[i], symbol) == 0)
-			return true;
-	for (unsigned i = 0; i < sizeof(own_prefixes) / sizeof(own_prefixes[0]); i++)
-		if (strncmp(symbol, own_prefixes[i], strlen(own_prefixes[i])) == 0)
-			return true;
-	return false;
+		return NULL;
+	return function_refusal(symbol);
 }
 
 /* Why there can be none: a phrase, put into line; NULL: there can. */
@@ -147,25 +213,24 @@ static const char *refusal(uint64_t address, char *line, size_t size)
 {
 	const struct hot_text *text;
 	const struct hot_site *site = mdb_site(address, &text);
+	const char *why = mdb_break_refusal(address);
 	uint64_t start;
 
-	if (mdb_break_at(address))
+	if (is_set(address))
 		return "there is one already";
-	if (!in_text(address))
-		return "that is not in the text of unix or of a module";
-	if (needed(address))
-		return "the debugger itself needs that function";
+	if (why)
+		return why;
 	if (site && text->address + site->offset != address) {
 		ksnprintf(line, size,
 			  "that is inside a site of %s, whose bytes are one; its start "
-			  "is %lx",
+			  "is 0x%lx",
 			  hot_table.hotinlines[site->hotinline].name, text->address + site->offset);
 		return line;
 	}
 	start = instruction_start(address);
 	if (start == address)
 		return NULL;
-	ksnprintf(line, size, "that is inside the instruction at %lx", start);
+	ksnprintf(line, size, "that is inside the instruction at 0x%lx", start);
 	return line;
 }
 
@@ -176,7 +241,7 @@ void mdb_break_add(struct mdb_call *call)
 	struct breakpoint *b = breakpoints;
 
 	while (!why && b->address)
-		if (++b == breakpoints + BREAKPOINTS)
+		if (++b == until)
 			why = "there are 16 already; ADDR:d deletes one";
 	mdb_name(call->address, name, sizeof(name));
 	if (why) {

@@ -3,12 +3,14 @@
  */
 #include "kernel/mdb.h"
 
+#define TTRACE_MAX 10000u /* lines */
+
 static void run_dump(struct mdb_call *call)
 {
 	uint64_t n = 64;
 
-	if (call->argc && (!parse_number(call->argv[0], &n) || !n || n > DUMP_MAX))
-		kprintf("mdb: ::dump: the length is a number from 1 to %u, not %s\n", DUMP_MAX,
+	if (call->argc && (!mdb_number(call->argv[0], &n) || !n || n > DUMP_MAX))
+		kprintf("mdb: ::dump: the length is a number from 1 to 0t%u, not %s\n", DUMP_MAX,
 			call->argv[0]);
 	else
 		dump(call->address, n);
@@ -74,8 +76,8 @@ static void run_status(struct mdb_call *call)
 	else
 		kprintf("the system runs\n");
 	kprintf("CPU: %s\n", cpu_brand(line, sizeof(line)));
-	kprintf("thread: %lx %s\n", (uint64_t)current, current->name);
-	kprintf("unix: at %lx, SMAP %s\n", krtld.first->regions[KRTLD_TEXT].address,
+	kprintf("thread: 0x%lx %s\n", (uint64_t)current, current->name);
+	kprintf("unix: at 0x%lx, SMAP %s\n", krtld.first->regions[KRTLD_TEXT].address,
 		cpu_smap_enabled() ? "on" : "off");
 	kprintf("disassembler: %s\n", mdb_dis_name());
 	mdb_break_list(call);
@@ -91,15 +93,17 @@ static void run_ttrace(struct mdb_call *call)
 {
 	uint64_t n = 32;
 
-	if (call->argc && (!parse_number(call->argv[0], &n) || !n || n > 10000))
-		kprintf("mdb: ::ttrace: the number of lines is not %s\n", call->argv[0]);
+	if (call->argc && (!mdb_number(call->argv[0], &n) || !n || n > TTRACE_MAX))
+		kprintf("mdb: ::ttrace: the number of lines is from 1 to 0t%u, not %s\n",
+			TTRACE_MAX, call->argv[0]);
 	else
 		ttrace_print((unsigned)n);
 }
 
-static void run_stack(struct mdb_call *call)
+static void run_cpuinfo(struct mdb_call *call)
 {
-	stack_trace(call->mdb->frame->rip, call->mdb->frame->rbp);
+	(void)call;
+	cpus_list();
 }
 
 static void list_symbol(const struct krtld_module *module, const char *name, uint64_t value,
@@ -140,24 +144,6 @@ static void run_nm(struct mdb_call *call)
 	}
 }
 
-static void go_on(struct mdb *mdb, enum mdb_next next)
-{
-	if (panicked())
-		kprintf("mdb: after a panic nothing goes on; $q ends it\n");
-	else
-		mdb->next = next;
-}
-
-static void run_step(struct mdb_call *call)
-{
-	go_on(call->mdb, MDB_STEP);
-}
-
-static void run_continue(struct mdb_call *call)
-{
-	go_on(call->mdb, MDB_CONTINUE);
-}
-
 static void run_quit(struct mdb_call *call)
 {
 	call->mdb->next = MDB_QUIT;
@@ -167,39 +153,52 @@ static void run_help(struct mdb_call *call);
 
 const struct mdb_command mdb_commands[] = {
     {"::dis", " [-n COUNT]", "the function that ADDR is in, or COUNT instructions from there",
-     mdb_dis, 2, true, false},
-    {"::dump", " [LENGTH]", "memory as bytes and characters", run_dump, 1, true, false},
+     mdb_dis, 2, MDB_ADDRESS, false},
+    {"::dump", " [LENGTH]", "memory as bytes and characters", run_dump, 1, MDB_ADDRESS, false},
     {"::nm", " [MODULE]", "the symbols at ADDR, or all of a module: value, size, name", run_nm, 1,
-     false, false},
+     MDB_MAY_ADDRESS, false},
+    {"::whatis", "", "what ADDR belongs to: a module, a thread, a page of memory", mdb_whatis, 0,
+     MDB_ADDRESS, false},
     {"::hotinlines", " [-v] [MODULE]",
      "every site, its bytes before and now; -v compares live text with the table", run_hotinlines,
-     2, false, false},
-    {"::features", "", "what the machine has, and who decided", run_features, 0, false, false},
-    {"::modinfo", " [MODULE]", "loaded modules; or the sections of one", run_modinfo, 1, false,
+     2, MDB_NO_ADDRESS, false},
+    {"::features", "", "what the machine has, and who decided", run_features, 0, MDB_NO_ADDRESS,
      false},
+    {"::modinfo", " [MODULE]", "loaded modules; or the sections of one", run_modinfo, 1,
+     MDB_NO_ADDRESS, false},
+    {"::cpuinfo", "", "each CPU: its APIC's number, state, cr4, and what it runs", run_cpuinfo, 0,
+     MDB_NO_ADDRESS, false},
     {"::status", "", "is the system stopped, where and why; CPU, thread, breakpoints", run_status,
-     0, false, false},
-    {"::msgbuf", "", "the last messages of the console", run_msgbuf, 0, false, false},
-    {"::ttrace", " [LINES]", "the last traps, interrupts and system calls", run_ttrace, 1, false,
+     0, MDB_NO_ADDRESS, false},
+    {"::msgbuf", "", "the last messages of the console", run_msgbuf, 0, MDB_NO_ADDRESS, false},
+    {"::ttrace", " [LINES]", "the last traps, interrupts and system calls", run_ttrace, 1,
+     MDB_NO_ADDRESS, false},
+    {"::stack", "", "stack trace; from the frame pointer ADDR, if one is given", mdb_stack, 0,
+     MDB_MAY_ADDRESS, false},
+    {"$c", "", "the same as ::stack", mdb_stack, 0, MDB_MAY_ADDRESS, false},
+    {"$C", "", "the same, each line with its frame pointer", mdb_stack_frames, 0, MDB_MAY_ADDRESS,
      false},
-    {"::stack", "", "stack trace", run_stack, 0, false, true},
-    {"$c", "", "stack trace, as ::stack", run_stack, 0, false, true},
-    {"::regs", "", "registers", mdb_registers, 0, false, true},
-    {"$r", "", "registers, as ::regs", mdb_registers, 0, false, true},
-    {":b", "", "set a breakpoint at ADDR", mdb_break_add, 0, true, false},
-    {"::bp", "", "set a breakpoint at ADDR", mdb_break_add, 0, true, false},
-    {":d", "", "delete the breakpoint at ADDR", mdb_break_delete, 1, false, false},
-    {"::delete", " [all]", "delete the breakpoint at ADDR, or all", mdb_break_delete, 1, false,
+    {"::regs", "", "registers", mdb_registers, 0, MDB_NO_ADDRESS, true},
+    {"$r", "", "the same as ::regs", mdb_registers, 0, MDB_NO_ADDRESS, true},
+    {":b", "", "set a breakpoint at ADDR", mdb_break_add, 0, MDB_ADDRESS, false},
+    {"::bp", "", "the same as :b", mdb_break_add, 0, MDB_ADDRESS, false},
+    {":d", " [all]", "delete the breakpoint at ADDR, or all", mdb_break_delete, 1, MDB_MAY_ADDRESS,
      false},
-    {"$b", "", "list the breakpoints", mdb_break_list, 0, false, false},
-    {"::events", "", "list the breakpoints", mdb_break_list, 0, false, false},
-    {"::step", "", "run one instruction", run_step, 0, false, true},
-    {":s", "", "run one instruction", run_step, 0, false, true},
-    {":c", "", "let the system go on", run_continue, 0, false, true},
-    {"::cont", "", "let the system go on", run_continue, 0, false, true},
-    {"::help", " [COMMAND]", "this list", run_help, 1, false, false},
-    {"$q", "", "leave `mdb -k`; where the system is stopped, end it", run_quit, 0, false, false},
-    {"::quit", "", "the same as $q", run_quit, 0, false, false},
+    {"::delete", " [all]", "the same as :d", mdb_break_delete, 1, MDB_MAY_ADDRESS, false},
+    {"$b", "", "list the breakpoints", mdb_break_list, 0, MDB_NO_ADDRESS, false},
+    {"::events", "", "the same as $b", mdb_break_list, 0, MDB_NO_ADDRESS, false},
+    {"::step", " [over|out]",
+     "run one instruction; over: with all that it calls; out: up to the caller", mdb_step, 1,
+     MDB_NO_ADDRESS, true},
+    {":s", "", "the same as ::step", mdb_step, 0, MDB_NO_ADDRESS, true},
+    {":e", "", "the same as ::step over", mdb_step_over, 0, MDB_NO_ADDRESS, true},
+    {":u", "", "the same as ::step out", mdb_step_out, 0, MDB_NO_ADDRESS, true},
+    {":c", "", "let the system go on", mdb_continue, 0, MDB_NO_ADDRESS, true},
+    {"::cont", "", "the same as :c", mdb_continue, 0, MDB_NO_ADDRESS, true},
+    {"::help", " [COMMAND]", "this list", run_help, 1, MDB_NO_ADDRESS, false},
+    {"$q", "", "leave `mdb -k`; where the system is stopped, end it", run_quit, 0, MDB_NO_ADDRESS,
+     false},
+    {"::quit", "", "the same as $q", run_quit, 0, MDB_NO_ADDRESS, false},
 };
 
 const unsigned mdb_ncommands = sizeof(mdb_commands) / sizeof(mdb_commands[0]);
@@ -214,9 +213,10 @@ const struct mdb_command *mdb_find(const char *name)
 
 static void print_command(const struct mdb_command *command)
 {
+	static const char *const prefixes[] = {"", "[ADDR]", "ADDR"};
 	char line[64];
 
-	ksnprintf(line, sizeof(line), "%s%s%s", command->needs_address ? "ADDR" : "", command->name,
+	ksnprintf(line, sizeof(line), "%s%s%s", prefixes[command->address], command->name,
 		  command->usage);
 	kprintf("  %-28s %s\n", line, command->help);
 }
@@ -237,8 +237,11 @@ static void run_help(struct mdb_call *call)
 		kprintf("mdb: %s: no such command; ::help lists them\n", name);
 	if (*name)
 		return;
+	kprintf("  %-28s memory in a format, and a number in a format:\n",
+		"ADDR[,COUNT]/F  ADDR=F");
 	mdb_formats_help();
-	kprintf("ADDR is SYMBOL, MODULE`SYMBOL, a hexadecimal number (decimal: 0t10), `.` or <rip\n"
-		"and other registers, with +NUMBER or -NUMBER. Tab completes symbols and "
-		"commands.\n");
+	kprintf(
+	    "ADDR is SYMBOL, MODULE`SYMBOL, a hexadecimal number (decimal: 0t10), `.` or <rip\n"
+	    "and other registers, or several of them with + or - between. All numbers that are\n"
+	    "typed are hexadecimal. Tab completes symbols and commands.\n");
 }

@@ -183,6 +183,14 @@ static void print_code(const uint8_t *bytes, size_t n)
 	kprintf("  ");
 }
 
+/* The text of an instruction, what it names, and what is known of it as a site. */
+static void print_text(uint64_t address, const char *text, size_t n)
+{
+	kprintf("%s", text[0] ? text : disassembler ? "(bad)" : "");
+	name_operand(text, address + n);
+	annotate(address, text);
+}
+
 /* How many bytes a line shows where there is no disassembler: not beyond where a site begins. */
 static size_t raw_length(uint64_t address, uint64_t end)
 {
@@ -209,11 +217,23 @@ static size_t print_instruction(uint64_t address, uint64_t end)
 		return 0;
 	print_name(address);
 	print_code(bytes, have);
-	kprintf("%s", text[0] ? text : disassembler ? "(bad)" : "");
-	name_operand(text, address + n);
-	annotate(address, text);
+	print_text(address, text, n);
 	kprintf("\n");
 	return have;
+}
+
+/* For ADDRESS/i: an instruction without its address, or its first byte where there is no
+ * disassembler. Returns its length; something is mapped there. */
+size_t mdb_instruction(uint64_t address)
+{
+	char text[TEXT_SIZE];
+	size_t n = mdb_decode(address, text, sizeof(text));
+	uint8_t byte;
+
+	if (!disassembler && peek(address, &byte, 1))
+		kprintf("%02x", byte);
+	print_text(address, text, n ? n : 1);
+	return n ? n : 1;
 }
 
 /* Instructions from an address to an end, and no more than that many. */
@@ -222,7 +242,7 @@ static void print_range(uint64_t address, uint64_t end, uint64_t count)
 	for (size_t n; count; count--) {
 		n = print_instruction(address, end);
 		if (!n)
-			kprintf("mdb: nothing is mapped at %lx\n", address);
+			kprintf("mdb: nothing is mapped at 0x%lx\n", address);
 		if (!n || n >= end - address)
 			return;
 		address += n;
@@ -236,10 +256,21 @@ static bool parse_count(const struct mdb_call *call, uint64_t *count)
 		return true;
 	}
 	if (call->argc == 2 && strcmp(call->argv[0], "-n") == 0 &&
-	    parse_number(call->argv[1], count) && *count && *count <= COUNT_MAX)
+	    mdb_number(call->argv[1], count) && *count && *count <= COUNT_MAX)
 		return true;
-	kprintf("mdb: ::dis takes -n and a number from 1 to %u\n", COUNT_MAX);
+	kprintf("mdb: ::dis takes -n and a number from 1 to 0t%u\n", COUNT_MAX);
 	return false;
+}
+
+/* The boot loads it, so that nothing has to be loaded where the system is stopped. */
+static void say_no_disassembler(void)
+{
+	struct archive file;
+
+	kprintf("mdb: no disassembler, so these are bytes: the module capstone is %s\n",
+		archive_find("modules/capstone.ko", &file)
+		    ? "not loaded; at the prompt, `modload capstone` loads it or says why not"
+		    : "not in the boot archive (was libcapstone.a there when it was built?)");
 }
 
 /* Without -n: the function that the address is in. */
@@ -250,11 +281,8 @@ void mdb_dis(struct mdb_call *call)
 
 	if (!parse_count(call, &count))
 		return;
-	if (!disassembler && call->mdb->quiet)
-		module_load("capstone");
 	if (!disassembler)
-		kprintf("mdb: no disassembler: the module capstone is not loaded; these are "
-			"bytes\n");
+		say_no_disassembler();
 	(void)krtld_name(&krtld, call->address, &symbol, &offset, &size);
 	if (count || !symbol || offset >= size)
 		print_range(call->address, UINT64_MAX, count ? count : UNSIZED);

@@ -1,6 +1,6 @@
 /*
  * The end when nothing else is right: what happened, where, and how it came to that. Then the
- * debugger, if it was asked for by the boot argument -k, or the verdict. Nothing in here may rely
+ * debugger, if a boot argument (-k, -kd) asked for it, or the verdict. Nothing in here may rely
  * on more than the console; an exception on the way ends it at once.
  */
 #include "kernel/arch/amd64/amd64.h"
@@ -26,14 +26,12 @@ static void begin(void)
 
 static void end(struct frame *frame, uint64_t rip, uint64_t rbp, const char *why)
 {
-	char value[ARG_MAX];
-
 	kprintf("\ntrap trace, the newest first:\n");
 	ttrace_print(TRACED);
 	kprintf("\nstack trace:\n");
 	stack_trace(rip, rbp);
 	kprintf("\n");
-	if (boot_argument("-k", value, sizeof(value)))
+	if (mdb_wanted())
 		mdb_enter(frame, why);
 	verdict_exit(VERDICT_PANIC);
 }

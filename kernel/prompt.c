@@ -148,7 +148,8 @@ static const struct command commands[] = {
 static const char boot_arguments[] =
     "boot arguments:\n"
     "  disable_FEATURE=1  take a feature for absent, whatever the CPU says\n"
-    "  -k                 enter the debugger before unix is patched, and in a panic\n"
+    "  -k                 a panic enters the debugger\n"
+    "  -kd                the same, and stop at boot once unix is patched; -kd=early: before\n"
     "  FEATURE=1          decide that a feature declared `boot` holds (up=1: one CPU only)\n"
     "  nokaslr            put unix at a fixed address\n"
     "  nmi=count          count non-maskable interrupts: no panic\n"

@@ -5,8 +5,6 @@
  */
 #include "kernel/defs.h"
 
-#define DEPTH_MAX 64
-
 static void print(uint64_t rip)
 {
 	char where[128];
@@ -14,18 +12,22 @@ static void print(uint64_t rip)
 	kprintf("%016lx %s ()\n", rip, name_address(rip, where, sizeof(where)));
 }
 
-void stack_trace(uint64_t rip, uint64_t rbp)
+/* From a function to its caller. False: there is none, or the chain is broken. */
+bool stack_caller(uint64_t *rip, uint64_t *rbp)
 {
 	uint64_t frame[2]; /* the caller's rbp, and the return address */
 
+	if (*rip < PHYSMAP || *rbp < PHYSMAP || *rbp & 7 ||
+	    peek(*rbp, frame, sizeof(frame)) != sizeof(frame))
+		return false;
+	*rbp = frame[0];
+	*rip = frame[1];
+	return *rip;
+}
+
+void stack_trace(uint64_t rip, uint64_t rbp)
+{
 	print(rip);
-	for (unsigned depth = 0; depth < DEPTH_MAX && rip >= PHYSMAP; depth++) {
-		if (rbp < PHYSMAP || rbp & 7 || peek(rbp, frame, sizeof(frame)) != sizeof(frame))
-			return;
-		rbp = frame[0];
-		rip = frame[1];
-		if (!rip)
-			return;
+	for (unsigned depth = 0; depth < STACK_DEPTH && stack_caller(&rip, &rbp); depth++)
 		print(rip);
-	}
 }

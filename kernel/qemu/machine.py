@@ -28,6 +28,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 PROMPT = b"\nhotinline> "
 DEBUGGER = b"\n[0]> "  # the debugger's prompt while the system is stopped
+LIVE = b"\n> "  # and of `mdb -k`
 OVMF = "/usr/share/ovmf/OVMF.fd"  # UEFI for QEMU, Debian's package ovmf
 PR_SET_PDEATHSIG = 1  # prctl(2)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from machines import ROOT
 
-import guest
 from machine import Machine
 
 LIVE, STOPPED = b"\n> ", b"\n[0]> "
@@ -43,11 +42,6 @@ def listing(text: str) -> list[Instruction]:
                        re.MULTILINE)
     return [Instruction(name, bytes.fromhex(code), words.strip(), note)
             for name, code, words, note in found]
-
-
-def load_capstone(machine: Machine) -> None:
-    """It is there after every boot."""
-    assert "capstone" in guest.loaded_modules(machine)
 
 
 def without_capstone(folder: Path) -> Path:

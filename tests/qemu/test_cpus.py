@@ -50,7 +50,7 @@ def test_they_rest() -> None:
 
 def test_before_the_kernel_has_brought_them_up_they_have_none_of_it() -> None:
     """The failing twin: it is the kernel that does it."""
-    with Machine(make_config(smp="4", args="-k"), SECONDS) as machine:
+    with Machine(make_config(smp="4", args="-kd=early"), SECONDS) as machine:
         machine.read_until(b"kmdb")
         cr4 = registers(machine, "CR4")
         assert cr4[0] not in cr4[1:]

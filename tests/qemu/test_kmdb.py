@@ -1,13 +1,14 @@
-"""kmdb: the system stopped for the debugger, at -k, at breakpoints, after steps and in a panic."""
+"""kmdb: the system stopped for the debugger, at -kd, at breakpoints, after steps and in a panic."""
 
 from __future__ import annotations
 
 import re
-from typing import Iterator
+from pathlib import Path
+from typing import Any, Iterator
 
 import pytest
 
-from debugger import LIVE, STOPPED, ask, listing, load_capstone, mdb, without_capstone
+from debugger import LIVE, STOPPED, ask, listing, mdb, without_capstone
 from machines import SECONDS, booted, load, make_config
 
 import guest
@@ -16,9 +17,9 @@ from machine import PROMPT, Machine, Verdict
 NOP5, PADDED = "0f1f440000", "0f01ca6690"  # what smap_enable may be
 
 
-def stopped(**options: str) -> Machine:
-    """A machine with -k; read_until(STOPPED) in it."""
-    args = ("-k " + options.pop("args", "")).strip()
+def stopped(how: str = "-kd=early", **options: Any) -> Machine:
+    """A machine that stops before unix is patched; read_until(STOPPED) in it."""
+    args = f"{how} {options.pop('args', '')}".strip()
     return Machine(make_config(args=args, **options), SECONDS)
 
 
@@ -43,24 +44,39 @@ def run_into(machine: Machine, line: str) -> str:
 
 @pytest.fixture(name="machine")
 def fixture_machine() -> Iterator[Machine]:
-    """A machine of its own for each test, with a disassembler."""
+    """A machine of its own for each test."""
     with booted() as machine:
         machine.boot()
-        load_capstone(machine)
         yield machine
 
 
-# ---- -k ----
+# ---- -k, -kd, -kd=early ----
 
-@pytest.mark.parametrize("cpu, args, code, note", [
+CPUS = [
     ("max", "", PADDED, "smap_enable: clac (smap)"),
     ("Nehalem", "", NOP5, "smap_enable: nop5 (the baseline)"),
     ("max", "disable_smap=1", NOP5, "smap_enable: nop5 (the baseline)"),
-])
-def test_k_stops_before_unix_is_patched_and_one_can_see_it_patched(cpu: str, args: str, code: str,
-                                                                   note: str) -> None:
+]
+
+
+@pytest.mark.parametrize("cpu, args, code, note", CPUS)
+def test_kd_stops_where_startup_smap_shows_what_this_cpu_runs(cpu: str, args: str, code: str,
+                                                              note: str) -> None:
+    """The first step of the procedure, typed as it is written, and nothing before it."""
+    with stopped("-kd", cpu=cpu, args=args) as machine:
+        assert "kmdb: boot argument -kd at mdb_start" in machine.read_until(STOPPED)
+        assert last_site(ask(machine, "startup_smap::dis")) == (code, note)
+        assert "verified, OK" in ask(machine, "::hotinlines -v")
+        machine.send(b":c\r")
+        machine.boot()
+        assert machine.finish().verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("cpu, args, code, note", CPUS)
+def test_kd_early_stops_before_unix_is_patched_and_one_can_see_it_patched(
+        cpu: str, args: str, code: str, note: str) -> None:
     with stopped(cpu=cpu, args=args) as machine:
-        assert "kmdb: boot argument -k at mdb_start" in machine.read_until(STOPPED)
+        assert "kmdb: boot argument -kd=early at mdb_start" in machine.read_until(STOPPED)
         before, said = last_site(ask(machine, "startup_smap::dis"))
         assert before.startswith("e8") and said == f"{note}, not patched yet"
         assert "unix is not patched yet" in ask(machine, "::hotinlines -v")
@@ -75,19 +91,34 @@ def test_k_stops_before_unix_is_patched_and_one_can_see_it_patched(cpu: str, arg
         assert machine.finish().verdict is Verdict.PASS
 
 
-def test_without_k_nobody_stops() -> None:
-    with booted() as machine:
+@pytest.mark.parametrize("args", ["", "-k", "-kd=late"])
+def test_nothing_else_stops_the_boot(args: str) -> None:
+    with booted(args=args) as machine:
         assert "kmdb" not in machine.boot()
 
 
-def test_k_works_without_a_disassembler(tmp_path_factory: pytest.TempPathFactory) -> None:
-    archive = without_capstone(tmp_path_factory.mktemp("bare"))
-    with Machine(make_config(args="-k", archive=archive), SECONDS) as machine:
+def test_a_stop_works_without_a_disassembler_and_says_why_there_is_none(tmp_path: Path) -> None:
+    archive = without_capstone(tmp_path)
+    for how in ("-kd=early", "-kd"):
+        with stopped(how, archive=archive) as machine:
+            assert "no module capstone in the boot archive" in machine.read_until(STOPPED)
+            text = ask(machine, "startup_smap::dis")
+            assert "the module capstone is not in the boot archive" in text
+            assert ("not patched yet" in text) == (how == "-kd=early")
+            machine.send(b":u\r")
+            assert "stepped at unix_main+" in machine.read_until(STOPPED)
+            machine.send(b":c\r")
+            machine.boot()
+
+
+@pytest.mark.parametrize("how", ["-kd=early", "-kd"])
+def test_the_disassembler_is_there_at_the_first_stop_and_loads_nothing(how: str) -> None:
+    with stopped(how) as machine:
         machine.read_until(STOPPED)
-        text = ask(machine, "startup_smap::dis")
-        assert "no disassembler" in text and "not patched yet" in text
-        machine.send(b":c\r")
-        machine.boot()
+        assert "disassembler: Capstone" in ask(machine, "::status")
+        modules = ask(machine, "::modinfo")
+        assert "push   rbp" in ask(machine, "startup_smap::dis")
+        assert ask(machine, "::modinfo") == modules
 
 
 def test_q_ends_a_system_that_is_stopped_and_control_d_does_not() -> None:
@@ -102,17 +133,32 @@ def test_q_ends_a_system_that_is_stopped_and_control_d_does_not() -> None:
 def test_a_stopped_system_shows_registers_stack_and_status() -> None:
     with stopped() as machine:
         machine.read_until(STOPPED)
-        assert re.search(r"unix:mdb_start\+0x\w+ \(\)\n.* unix:unix_main\+", ask(machine, "$c"))
+        assert re.match(r"mdb_start\+0x\w+\(\)\nunix_main\+0x\w+\(\)\n", ask(machine, "$c"))
         assert ask(machine, "::stack") == ask(machine, "$c")
         said = dict(re.findall(r"%(\w+) += (0x[0-9a-f]{16})", ask(machine, "$r")))
         registers = machine.monitor("info registers")
-        assert len(said) == 24
+        assert len(said) == 26
         for name in ("cr0", "cr3", "cr4"):
             seen = re.findall(rf"{name.upper()}=([0-9a-f]+)", registers)
             assert int(said[name], 16) == int(seen[0], 16)
-        assert "stopped: boot argument -k at mdb_start" in ask(machine, "::status")
-        assert ask(machine, "<rip=X").startswith(said["rip"][2:])
+        assert "stopped: boot argument -kd=early at mdb_start" in ask(machine, "::status")
+        for name, value in said.items():
+            assert int(ask(machine, f"<{name}=K"), 16) == int(value, 16)
+        assert "mdb: <nosuch: no such register; $r lists them" in ask(machine, "<nosuch=K")
         assert "stopped" in ask(machine, "::status")
+
+
+def test_the_stack_is_shown_with_frame_pointers_and_from_one() -> None:
+    with stopped("-kd") as machine:
+        machine.read_until(STOPPED)
+        frames = re.findall(r"^([0-9a-f]{16}) (\S+\(\))$", ask(machine, "$C"), re.MULTILINE)
+        assert int(frames[0][0], 16) == int(ask(machine, "<rbp=K"), 16)
+        for pointer, (following, _) in zip([f[0] for f in frames], frames[1:]):
+            assert ask(machine, f"{pointer}/J").split()[-1] == following.lstrip("0") or "0"
+        names = [name for _, name in frames]
+        assert ask(machine, "$c").split() == names and len(names) >= 3
+        assert ask(machine, "<rbp$c").split() == names[1:]
+        assert ask(machine, f"{frames[1][0]}::stack").split() == names[2:]
 
 
 def test_breakpoints_set_before_patching_survive_it_and_the_engine_sees_none() -> None:
@@ -138,7 +184,7 @@ def test_a_breakpoint_stops_each_time_and_the_system_goes_on(machine: Machine) -
     set_breakpoint(machine, "dump")
     for _ in range(3):
         assert "kmdb: breakpoint at dump\n" in run_into(machine, "dump unix_main 32") + "\n"
-        assert re.search(r" unix:dump\+0x0 \(\)\n(?:.*\n)*.* unix:prompt\+", ask(machine, "$c"))
+        assert re.match(r"dump\(\)\n(?:.*\n)*prompt\+0x\w+\(\)\n", ask(machine, "$c"))
         machine.send(b":c\r")
         assert machine.read_until(PROMPT).partition("\n")[2] + "\n" == expected
     assert machine.finish().verdict is Verdict.PASS
@@ -207,7 +253,7 @@ def test_peers_31_a_breakpoint_inside_a_site_is_refused(machine: Machine, inside
                 if s.name.startswith("unix:peek+") and s.hotinline == "smap_disable")
     text = mdb(machine, f"{site.address + inside:x}:b")
     assert f"that is inside a site of smap_disable, whose bytes are one; its start is " \
-           f"{site.address:x}" in text
+           f"{site.address:#x}" in text
     assert mdb(machine, "$b").startswith("no breakpoints")
 
 
@@ -293,7 +339,7 @@ def test_a_breakpoint_in_a_module_stops_there(machine: Machine) -> None:
     load(machine, ["counters"])
     set_breakpoint(machine, "counters`_fini")
     assert "breakpoint at counters`_fini" in run_into(machine, "modunload counters")
-    assert " counters:_fini+0x0 ()" in ask(machine, "$c")
+    assert ask(machine, "$c").startswith("counters`_fini()\n")
     machine.send(b":c\r")
     assert "counters: unloaded" in machine.read_until(PROMPT)
 
@@ -346,6 +392,213 @@ def test_a_step_off_a_breakpoint_leaves_it_where_it_is(machine: Machine) -> None
     assert "breakpoint at dump" in run_into(machine, "dump unix_main 32")
 
 
+# ---- Steps over and out ----
+
+def at_call(machine: Machine, function: str, called: str) -> list[str]:
+    """Steps to a function's call of another; where that is, and the instruction after it."""
+    shown = listing(ask(machine, f"{function}::dis"))
+    at = next(n for n, i in enumerate(shown)
+              if i.text.startswith("call") and f"<{called}>" in i.text)
+    ask(machine, f"{shown[at].name}:b")
+    assert f"breakpoint at {shown[at].name}" in ask(machine, ":c")
+    ask(machine, f"{shown[at].name}:d")
+    return [shown[at].name, shown[at + 1].name]
+
+
+@pytest.mark.parametrize("how", ["::step over", ":e"])
+def test_a_step_over_a_call_ends_after_it_and_a_plain_one_in_it(how: str) -> None:
+    with stopped("-kd") as machine:
+        machine.read_until(STOPPED)
+        _, after = at_call(machine, "unix_main", "selftest")
+        assert ask(machine, how) == f"kmdb: stepped at {after}\n"
+        at_call(machine, "unix_main", "cpus_park")
+        assert ask(machine, "::step") == "kmdb: stepped at cpus_park\n"
+        second = listing(ask(machine, "cpus_park::dis -n 2"))[1].name
+        assert ask(machine, how) == f"kmdb: stepped at {second}\n"  # no call: one instruction
+        assert "no breakpoints" in ask(machine, "$b")
+        machine.send(b":c\r")
+        machine.boot()
+        assert "MISMATCH" not in machine.command("hotinlines -v")
+        assert machine.finish().verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("how", ["::step out", ":u"])
+@pytest.mark.parametrize("steps", range(0, 8))
+def test_a_step_out_ends_after_the_call_from_every_place_of_a_prologue(how: str,
+                                                                      steps: int) -> None:
+    with stopped("-kd") as machine:
+        machine.read_until(STOPPED)
+        _, after = at_call(machine, "unix_main", "selftest")
+        for _ in range(1 + steps):
+            ask(machine, "::step")
+        assert "kmdb: stepped at" in ask(machine, ":e") or steps
+        assert ask(machine, how) == f"kmdb: stepped at {after}\n"
+
+
+@pytest.mark.parametrize("function, line", [("on_fault", "hello"), ("name_show", "sym peek")])
+def test_a_step_out_from_entry_and_from_ret_ends_at_the_caller(machine: Machine, function: str,
+                                                               line: str) -> None:
+    """on_fault is assembler code, and has no frame at all."""
+    set_breakpoint(machine, function)
+    run_into(machine, line)
+    caller = ask(machine, "<rsp/p").split()[-1]
+    assert ask(machine, "$c").splitlines()[:2] == [f"{function}()", f"{caller}()"]
+    end = next(i.name for i in listing(ask(machine, f"{function}::dis")) if i.text == "ret")
+    ask(machine, f"{end}:b")
+    assert f"breakpoint at {end}" in ask(machine, ":c")
+    assert ask(machine, "$c").splitlines()[:2] == [f"{end}()", f"{caller}()"]
+    assert ask(machine, ":u") == f"kmdb: stepped at {caller}\n"
+    ask(machine, f"{end}:d")
+    machine.send(b":c\r")
+    while either(machine) == STOPPED:
+        caller = ask(machine, "<rsp/p").split()[-1]
+        assert ask(machine, "::step out").endswith(f"kmdb: stepped at {caller}\n")
+        machine.send(b":c\r")
+
+
+def test_a_step_out_where_nobody_called_is_refused_in_words() -> None:
+    with stopped("-kd") as machine:
+        machine.read_until(STOPPED)
+        assert "stepped at unix_main+" in ask(machine, ":u")
+        said = ask(machine, ":u")
+        assert re.match(r"mdb: step out: it would return to 0x\w+: that is not in the text of unix",
+                        said)
+        assert "stepped" not in said
+        assert ask(machine, "::step sideways") == "usage: ::step [over|out]\n"
+        machine.send(b":c\r")
+        machine.boot()
+
+
+def test_a_step_over_stops_its_own_stack_and_not_another_thread(machine: Machine) -> None:
+    """thread_wait() calls switch_to(). The prompt waits for crash, and crash for its children: one
+    comes through the same return address while the other waits, and does not stop there."""
+    set_breakpoint(machine, "thread_wait")
+    run_into(machine, "crash all")
+    ask(machine, "thread_wait:d")  # crash may come there first, when the timer has its turn
+    _, after = at_call(machine, "thread_wait", "switch_to")
+    thread, rsp = ask(machine, "current/p"), ask(machine, "<rsp=K")
+    said = ask(machine, "::step over")
+    assert said.endswith(f"kmdb: stepped at {after}\n") and said.count("kmdb") == 1
+    assert (ask(machine, "current/p"), ask(machine, "<rsp=K")) == (thread, rsp)
+    machine.send(b":c\r")
+    machine.read_until(PROMPT)
+    assert "killed" in machine.console
+    assert machine.finish().verdict is Verdict.PASS
+
+
+def test_a_breakpoint_inside_what_is_stepped_over_stops_there(machine: Machine) -> None:
+    set_breakpoint(machine, "dump")
+    run_into(machine, "dump unix_main 32")
+    ask(machine, "peek:b")
+    shown = [i for i in listing(ask(machine, "dump::dis")) if "<peek>" in i.text]
+    ask(machine, f"{shown[0].name}:b")
+    assert f"breakpoint at {shown[0].name}" in ask(machine, ":c")
+    assert "kmdb: breakpoint at peek\n" in ask(machine, ":e")
+    ask(machine, "::delete all")
+    machine.send(b":c\r")  # and the return address that was waited for is forgotten
+    machine.read_until(PROMPT)
+    assert machine.finish().verdict is Verdict.PASS
+
+
+def test_a_step_over_a_site_that_is_a_repeated_string_does_all_of_it(machine: Machine) -> None:
+    site = next(s for s in guest.hotinlines(machine, "unix").sites
+                if s.name.startswith("unix:peek+") and s.alternative == "rep movsb")
+    set_breakpoint(machine, f"{site.address:x}")
+    run_into(machine, "dump 400000 16")
+    assert int(ask(machine, "<rcx=K"), 16) > 1
+    assert f"stepped at {site.name[5:]}" in ask(machine, "::step")  # one round, and still there
+    ask(machine, ":e")
+    assert int(ask(machine, "<rcx=K"), 16) == 0
+    assert int(ask(machine, "<rip=K"), 16) == site.address + 2
+    assert "MISMATCH" not in ask(machine, "::hotinlines -v")
+    machine.send(b":c\r")
+    machine.read_until(PROMPT)
+    run_into(machine, "dump 400000 16")
+    machine.send(b":c\r")  # off the breakpoint: not once more for each round
+    machine.read_until(PROMPT)
+
+
+def test_a_step_at_hlt_and_off_a_breakpoint_there_goes_past_it() -> None:
+    """With interrupts off, as a step has them, the CPU would rest for ever."""
+    with booted(args="nmi=count") as machine:
+        machine.boot()
+        load(machine, ["storm"])
+        halt = next(i.name for i in listing(mdb(machine, "idle_run::dis")) if i.text == "hlt")
+        set_breakpoint(machine, halt)
+        assert f"breakpoint at {halt}" in run_into(machine, "storm 20 1")  # its child sleeps
+        assert ask(machine, "::step").startswith("kmdb: stepped at idle_run+")
+        machine.send(b":c\r")
+        while either(machine) == STOPPED:
+            machine.send(b":c\r")
+        assert machine.finish().verdict is Verdict.PASS
+
+
+# ---- While unix is patched ----
+
+@pytest.mark.parametrize("how", ["::step", ":e", ":u"])
+def test_steps_into_the_patching_of_unix_end_after_it(how: str) -> None:
+    """What the debugger runs on its way in is half written meanwhile."""
+    with stopped() as machine:
+        machine.read_until(STOPPED)
+        at_call(machine, "startup_smap", "mdb_patch_begin")
+        said = ask(machine, how)
+        while how == "::step" and "unix is being patched" not in said:
+            said = ask(machine, how)
+        assert how != "::step" or "the step goes to the end of that" in said
+        if how == ":u":
+            assert "stepped at unix_main+" in said
+        else:
+            assert "kmdb: unix is patched at mdb_enter" in said
+            assert "startup_smap+" in ask(machine, "$c")
+        assert "verified, OK" in ask(machine, "::hotinlines -v")
+        assert last_site(ask(machine, "startup_smap::dis"))[1] == "smap_enable: clac (smap)"
+        machine.send(b":c\r")
+        machine.boot()
+        assert machine.finish().verdict is Verdict.PASS
+
+
+def test_a_breakpoint_in_the_engine_stops_for_modules_and_not_for_unix() -> None:
+    with stopped() as machine:
+        machine.read_until(STOPPED)
+        ask(machine, "do_hotinlines:b")
+        machine.send(b":c\r")
+        assert "kmdb: no breakpoint stops while unix is patched" in machine.boot()
+        assert "breakpoint at do_hotinlines" in run_into(machine, "modload ring")
+        assert ask(machine, "$c").splitlines()[1].startswith("krtld_load+0x")
+        assert "stepped at krtld_load+0x" in ask(machine, ":u")
+        assert "MISMATCH" not in ask(machine, "::hotinlines -v")
+        machine.send(b":c\r")
+        assert "ring: loaded" in machine.read_until(PROMPT)
+        assert "MISMATCH" not in machine.command("hotinlines -v")
+        assert machine.finish().verdict is Verdict.PASS
+
+
+# ---- Non-maskable interrupts ----
+
+def test_an_nmi_while_the_system_is_stopped_is_a_panic_when_it_goes_on(machine: Machine) -> None:
+    """It is not the debugger's own fault, and the debugger stays usable."""
+    set_breakpoint(machine, "dump")
+    run_into(machine, "dump unix_main 16")
+    machine.monitor("nmi")
+    assert "Non-maskable" in ask(machine, "::ttrace 1") or "nmi" in ask(machine, "::ttrace 1")
+    assert "push   rbp" in ask(machine, "peek::dis")
+    result = machine.finish(":c")
+    assert result.verdict is Verdict.PANIC
+    assert "1 non-maskable interrupts while the debugger had stopped the system" in result.console
+
+
+def test_an_nmi_while_the_system_is_stopped_is_counted_where_they_are_harmless() -> None:
+    with booted(args="nmi=count") as machine:
+        machine.boot()
+        set_breakpoint(machine, "dump")
+        run_into(machine, "dump unix_main 16")
+        machine.monitor("nmi")
+        ask(machine, "::status")
+        machine.send(b":c\r")
+        machine.read_until(PROMPT)
+        assert machine.finish().verdict is Verdict.PASS
+
+
 # ---- Other ways in ----
 
 def test_mdb_K_stops_a_running_system_and_c_lets_it_go_on(machine: Machine) -> None:
@@ -360,16 +613,14 @@ def test_mdb_K_stops_a_running_system_and_c_lets_it_go_on(machine: Machine) -> N
 @pytest.mark.parametrize("crash, where", [("crash_ud", "crash_ud:"), ("crash_data", ""),
                                           ("crash_stack", "")])
 def test_a_panic_enters_the_debugger_with_k(crash: str, where: str) -> None:
-    with stopped() as machine:
-        machine.read_until(STOPPED)
-        ask(machine, "peek::dis -n 1")
-        machine.send(b":c\r")
+    with booted(args="-k") as machine:
         machine.boot()
         text = run_into(machine, f"modload {crash}")
         assert "panic[cpu0]/thread=" in text and "kmdb: " in text
-        assert where in ask(machine, "$c")
+        assert where.replace(":", "`") in ask(machine, "$c")
         assert "%rip" in ask(machine, "$r")
         assert len(listing(ask(machine, "<rip::dis -n 3"))) <= 3
+        assert "push   rbp" in ask(machine, "unix_main::dis")
         assert "after a panic nothing goes on; $q ends it" in ask(machine, ":c")
         assert "after a panic nothing goes on" in ask(machine, "::step")
         result = machine.finish("$q")

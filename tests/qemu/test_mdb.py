@@ -8,7 +8,7 @@ from typing import Iterator
 import capstone  # type: ignore[import]
 import pytest
 
-from debugger import LIVE, ask, listing, load_capstone, mdb, without_capstone
+from debugger import LIVE, ask, listing, mdb, without_capstone
 from machines import booted, load
 
 import guest
@@ -20,7 +20,6 @@ def fixture_machine() -> Iterator[Machine]:
     """One machine with a disassembler for all tests that do not change it."""
     with booted() as machine:
         machine.boot()
-        load_capstone(machine)
         load(machine, ["ring"])
         yield machine
 
@@ -74,7 +73,6 @@ def test_a_site_that_keeps_its_call_says_that_the_stub_does_it() -> None:
 def test_a_site_that_somebody_changed_is_called_altered() -> None:
     with booted() as machine:
         machine.boot()
-        load_capstone(machine)
         site = guest.hotinlines(machine, "unix").sites[0]
         line = f"{site.address:x}::dis -n 1"
         assert listing(mdb(machine, line))[0].note == f"{site.hotinline}: {site.alternative} " \
@@ -85,8 +83,9 @@ def test_a_site_that_somebody_changed_is_called_altered() -> None:
 
 @pytest.mark.parametrize("count", [1, 7, 20])
 def test_dis_n_shows_as_many_instructions(machine: Machine, count: int) -> None:
-    shown = listing(mdb(machine, f"peek::dis -n {count}"))
+    shown = listing(mdb(machine, f"peek::dis -n {count:x}"))
     assert len(shown) == count and shown[0].name == "peek"
+    assert listing(mdb(machine, f"peek::dis -n 0t{count}")) == shown
 
 
 def test_dis_inside_a_function_shows_all_of_it_and_with_n_goes_on_from_there(
@@ -102,7 +101,7 @@ def test_dis_inside_a_function_shows_all_of_it_and_with_n_goes_on_from_there(
 
 
 def test_targets_and_data_are_named(machine: Machine) -> None:
-    text = mdb(machine, "startup_smap::dis")
+    text = mdb(machine, "patch::dis")
     assert "<kas_alias>" in text and "<krtld+0x" in text
 
 
@@ -126,18 +125,20 @@ def test_the_disassembler_leaves_the_cpu_as_it_was(machine: Machine) -> None:
     assert state() == before
 
 
-def test_capstone_comes_by_itself_when_it_is_wanted_and_can_go_again() -> None:
+def test_capstone_can_go_and_come_again_and_dis_says_what_to_do() -> None:
     with booted() as machine:
         machine.boot()
-        assert "capstone: loaded" not in mdb(machine, "peek::dis")
-        assert "capstone: unloaded" in machine.command("modunload capstone")
-        assert "capstone: loaded" in mdb(machine, "peek::dis")
-        assert "MISMATCH" not in machine.command("hotinlines -v")
+        assert "push   rbp" in mdb(machine, "peek::dis")
         before = guest.free_pages(machine)
         for _ in range(3):
             assert "capstone: unloaded" in machine.command("modunload capstone")
+            text = mdb(machine, "peek::dis")
+            assert "the module capstone is not loaded" in text and "push" not in text
+            assert "`modload capstone`" in text
+            load(machine, ["capstone"])
             assert "push   rbp" in mdb(machine, "peek::dis")
         assert guest.free_pages(machine) == before
+        assert "MISMATCH" not in machine.command("hotinlines -v")
 
 
 def test_capstone_keeps_its_names_to_itself(machine: Machine) -> None:
@@ -150,8 +151,8 @@ def test_capstone_keeps_its_names_to_itself(machine: Machine) -> None:
 
 def test_without_capstone_dis_says_so_and_shows_bytes(bare: Machine) -> None:
     text = mdb(bare, "peek::dis")
-    assert "no module capstone in the boot archive" in text
-    assert "mdb: no disassembler: the module capstone is not loaded; these are bytes" in text
+    assert text.startswith("mdb: no disassembler, so these are bytes: the module capstone is not "
+                           "in the boot archive")
     symbol = guest.symbols(bare, ["peek"])["peek"]
     shown = listing(text)
     assert b"".join(i.code for i in shown) == bare.memory(symbol.address, symbol.size)
@@ -165,7 +166,7 @@ def test_without_capstone_sites_are_annotated_all_the_same(bare: Machine) -> Non
 
 def test_without_capstone_the_rest_works(bare: Machine) -> None:
     assert "disassembler: none" in mdb(bare, "::status")
-    assert mdb(bare, "peek/i").startswith("peek:\t55\n")
+    assert mdb(bare, "peek,2/i") == "peek:\t55\npeek+0x1:\t48\n"
     assert re.search(r"^unix: \d+ sites, .*: verified, OK$", mdb(bare, "::hotinlines -v"),
                      re.MULTILINE)
 
@@ -184,16 +185,22 @@ def test_without_capstone_the_rest_works(bare: Machine) -> None:
     ("::msgbuf", ["hotinline on QEMU", "ring: loaded"]),
     ("::ttrace", ["Timer", "interrupt"]),
     ("::ttrace 2", ["Timer"]),
-    ("::help", ["::dis", "::step", ":c", "$q", "/X", "Tab completes"]),
-    ("::help dis", ["[-n COUNT]"]),
+    ("::help", ["::dis", "::step", ":c", "$q", "/X", "=K", ":e", ":u", "$C", "Tab completes"]),
+    ("::help dis", ["ADDR::dis [-n COUNT]"]),
+    ("::help step", ["::step [over|out]"]),
+    ("::help nm", ["[ADDR]::nm [MODULE]"]),
+    ("::cpuinfo", ["ID", "CR4", "running", "boot"]),
     ("::help $c", ["stack"]),
     ("peek::nm", ["unix`peek"]),
     ("peek+8::nm", ["unix`peek"]),
     ("::nm ring", ["ring`ring_put", "ring`_init"]),
     ("::nm", ["unix`unix_main"]),
     ("peek", ["peek"]),
-    ("peek+10=X", ["peek+0x10"]),
+    ("peek+10=p", ["peek+0x10"]),
+    ("peek + 8 + 0t8 =p", ["peek+0x10"]),
     ("0t16", ["10\t0x10"]),
+    ("peek=", ["peek"]),
+    ("peek?K", ["peek:"]),
     ("$b", ["no breakpoints"]),
     ("::events", ["no breakpoints"]),
 ])
@@ -210,33 +217,62 @@ def test_each_command_answers(machine: Machine, command: str, words: list[str]) 
     ("nosuch`peek::dis", "mdb: nosuch`peek: no symbol"),
     ("peek+zz::dis", "mdb: peek+zz: no symbol"),
     ("peek+::dis", "mdb: peek+: no symbol"),
-    ("<rip::dis", "mdb: <rip: no symbol"),
-    (".::dis", "mdb: .: no symbol"),
+    ("<rip::dis", "mdb: <rip: the system runs, and its registers with it"),
+    ("<rip=K", "mdb: <rip: the system runs"),
+    ("<nosuch/K", "mdb: <nosuch: the system runs"),
+    (".::dis", "mdb: .: no address was given before"),
+    (".=X", "mdb: .: no address was given before"),
+    ("peek-unix_mainx=X", "mdb: peek-unix_mainx: no symbol"),
+    ("peek++8=X", "mdb: peek++8: no symbol"),
+    ("::nm | ::grep x", "mdb: `|`: there are no pipes here; give each command its address"),
+    ("peek::dis|more", "mdb: `|`: there are no pipes here"),
+    ("!ls", "mdb: `!`: there is no shell here"),
+    ("::nm !grep peek", "mdb: `!`: there is no shell here"),
+    ("5>rip", "mdb: `>`: registers are read here, not set"),
+    ("peek/W 5", "mdb: /W takes nothing after it, not 5"),
+    ("peek/W", "mdb: /W: that writes memory, and this debugger only reads it"),
+    ("peek?v", "mdb: /v: that writes memory"),
+    ("peek/X 5", "mdb: /X takes nothing after it, not 5"),
+    ("peek/4X", "mdb: /4X: the count comes first: ADDR,COUNT/FORMAT"),
+    ("peek=s", "mdb: =s: no such format; there are"),
+    ("peek=i", "mdb: =i: no such format; there are"),
+    ("peek=Q", "mdb: =Q: no such format; there are"),
+    ("peek=XX", "mdb: =XX: no such format; there are"),
+    ("peek,2=X", "mdb: =X: takes no count"),
+    ("peek,2", "mdb: an address alone: takes no count"),
+    (",2", "mdb: ,COUNT: needs an address in front of it"),
+    ("=X", "mdb: =X: needs an address in front of it"),
+    ("peek,2::dis", "mdb: ::dis: takes no count"),
+    ("peek::status", "mdb: ::status: takes no address in front of it"),
+    ("peek::cpuinfo", "mdb: ::cpuinfo: takes no address in front of it"),
+    ("::cpuinfo -v", "usage: ::cpuinfo"),
+    ("::whatis", "mdb: ::whatis: needs an address"),
+    ("peek::whatis -v", "usage: ADDR::whatis"),
     ("::dis", "mdb: ::dis: needs an address in front of it: ADDR::dis"),
-    ("peek::dis -n", "mdb: ::dis takes -n and a number from 1 to 10000"),
+    ("peek::dis -n", "mdb: ::dis takes -n and a number from 1 to 0t10000"),
     ("peek::dis -n 0", "mdb: ::dis takes -n and a number"),
     ("peek::dis -n many", "mdb: ::dis takes -n and a number"),
-    ("peek::dis -n 10001", "mdb: ::dis takes -n and a number"),
+    ("peek::dis -n 2711", "mdb: ::dis takes -n and a number"),
     ("peek::dis -n -1", "mdb: ::dis takes -n and a number"),
     ("peek::dis 20", "mdb: ::dis takes -n and a number"),
     ("peek::dis a b c", "usage: ADDR::dis [-n COUNT]"),
     ("peek::dis a b c d e", "mdb: a command has at most 4 arguments"),
-    ("10::dis", "mdb: nothing is mapped at 10"),
-    ("8000000000000000::dis", "mdb: nothing is mapped at 8000000000000000"),
-    ("ffffffffffffffff::dis -n 2", "mdb: nothing is mapped at ffffffffffffffff"),
+    ("10::dis", "mdb: nothing is mapped at 0x10"),
+    ("8000000000000000::dis", "mdb: nothing is mapped at 0x8000000000000000"),
+    ("ffffffffffffffff::dis -n 2", "mdb: nothing is mapped at 0xffffffffffffffff"),
     ("123456789abcdef01::dis", "mdb: 123456789abcdef01: no symbol"),
     ("10::dump", "dump: nothing is mapped at 10"),
-    ("peek::dump 0", "mdb: ::dump: the length is a number from 1 to 65536, not 0"),
+    ("peek::dump 0", "mdb: ::dump: the length is a number from 1 to 0t65536, not 0"),
     ("peek::dump x", "mdb: ::dump: the length is a number"),
     ("::dump", "mdb: ::dump: needs an address"),
-    ("10/X", "mdb: nothing is mapped at 10"),
-    ("/X", "mdb: nothing is mapped at 0"),
+    ("10/X", "mdb: nothing is mapped at 0x10"),
+    ("/X", "mdb: /X: needs an address in front of it"),
     ("peek/", "mdb: /: no such format; there are"),
     ("peek/Q", "mdb: /Q: no such format; there are"),
     ("peek/XX", "mdb: /XX: no such format; there are"),
     ("peek,x/X", "mdb: the count is a number, not x"),
     ("peek,0/X", "mdb: the count is a number, not 0"),
-    ("peek,99999/X", "mdb: the count is at most 4096"),
+    ("peek,1001/X", "mdb: the count is at most 0t4096"),
     ("::frobnicate", "mdb: ::frobnicate: no such command; ::help lists them"),
     ("$frob", "mdb: $frob: no such command; ::help lists them"),
     (":z", "mdb: :z: no such command; ::help lists them"),
@@ -251,14 +287,18 @@ def test_each_command_answers(machine: Machine, command: str, words: list[str]) 
     ("::hotinlines ring ring", "usage: ::hotinlines [-v] [MODULE]"),
     ("::nm frob", "mdb: no module frob is loaded"),
     ("10::nm", "mdb: ::nm: 10 is in no symbol of a module"),
-    ("::ttrace x", "mdb: ::ttrace: the number of lines is not x"),
+    ("::ttrace x", "mdb: ::ttrace: the number of lines is from 1 to 0t10000, not x"),
     ("::status x", "usage: ::status"),
-    ("$c", "mdb: $c: the system runs"),
-    ("::stack", "mdb: ::stack: the system runs"),
+    ("$c", "mdb: the system runs, and its stack with it"),
+    ("::stack", "mdb: the system runs, and its stack with it"),
     ("$r", "mdb: $r: the system runs"),
     ("::regs", "mdb: ::regs: the system runs"),
     ("::step", "mdb: ::step: the system runs"),
     (":c", "mdb: :c: the system runs"),
+    ("$C", "mdb: the system runs, and its stack with it; ADDR$c shows the stack"),
+    (":e", "mdb: :e: the system runs"),
+    (":u", "mdb: :u: the system runs"),
+    ("::step over", "mdb: ::step: the system runs"),
     (":b", "mdb: :b: needs an address"),
     (":d", "mdb: ADDR:d deletes a breakpoint"),
     ("::delete some", "mdb: ADDR:d deletes a breakpoint"),
@@ -269,7 +309,7 @@ def test_bad_input_gets_a_clear_answer(machine: Machine, command: str, said: str
     assert text.startswith(said), text
 
 
-@pytest.mark.parametrize("letter, size", [("B", 1), ("x", 2), ("X", 4), ("J", 8)])
+@pytest.mark.parametrize("letter, size", [("B", 1), ("x", 2), ("X", 4), ("J", 8), ("K", 8)])
 def test_formats_show_what_is_in_memory(machine: Machine, letter: str, size: int) -> None:
     address = guest.symbols(machine, ["peek"])["peek"].address
     memory = machine.memory(address, 5 * size)
@@ -279,18 +319,94 @@ def test_formats_show_what_is_in_memory(machine: Machine, letter: str, size: int
     assert [name for name, _ in rows][:2] == ["peek", f"peek+0x{size:x}"]
 
 
+@pytest.mark.parametrize("letter, size, signed", [
+    ("V", 1, False), ("d", 2, True), ("u", 2, False), ("D", 4, True), ("U", 4, False),
+    ("e", 8, True), ("E", 8, False)])
+def test_decimal_formats(machine: Machine, letter: str, size: int, signed: bool) -> None:
+    """Of memory, and of numbers, which are cut to as many bytes."""
+    memory = machine.memory(guest.symbols(machine, ["peek"])["peek"].address, size)
+    value = int.from_bytes(memory, "little", signed=signed)
+    assert mdb(machine, f"peek/{letter}") == f"peek:\t{value}\n"
+    assert mdb(machine, f"-1={letter}").strip() == str(-1 if signed else (1 << 8 * size) - 1)
+
+
 def test_other_formats(machine: Machine) -> None:
-    memory = machine.memory(guest.symbols(machine, ["peek"])["peek"].address, 8)
-    assert mdb(machine, "peek/D") == f"peek:\t{int.from_bytes(memory[:4], 'little', signed=True)}\n"
-    assert mdb(machine, "peek/E") == f"peek:\t{int.from_bytes(memory, 'little')}\n"
-    assert mdb(machine, "krtld/p").endswith(" unix_ops\n")
-    assert mdb(machine, "peek,2/i").splitlines()[0] == "peek:\tpush   rbp"
+    assert mdb(machine, "krtld/p").endswith("\tunix_ops\n")
+    shown = [i.text for i in listing(mdb(machine, "peek::dis -n 3"))]
+    assert re.findall(r"^peek\S*:\t(.*)$", mdb(machine, "peek,3/i"), re.MULTILINE) == shown
     names = mdb(machine, "boot_arguments/s")
     assert "boot arguments:" in names
 
 
+def test_an_instruction_in_a_format_is_annotated_as_in_dis(machine: Machine) -> None:
+    site = next(i for i in listing(mdb(machine, "peek::dis")) if i.note.startswith("smap_disable:"))
+    assert mdb(machine, f"{site.name}/i") == f"{site.name}:\t{site.text}  ; {site.note}\n"
+
+
+@pytest.mark.parametrize("typed, shown", [
+    ("0t10=X", "a"), ("10=D", "16"), ("0x10=D", "16"), ("0t10+10=D", "26"), ("0=K", "0"),
+    ("-1=K", "f" * 16), ("-1=B", "ff"), ("-1=x", "ffff"), ("12345678=x", "5678"),
+    ("dtrace_copy=p", "dtrace`dtrace_copy"), ("dtrace`dtrace_copy+3=p", "dtrace`dtrace_copy+0x3"),
+    ("dtrace_copy - dtrace_copy =D", "0"), ("10=p", "0x10"),
+])
+def test_an_expression_is_shown_in_a_format(machine: Machine, typed: str, shown: str) -> None:
+    assert mdb(machine, typed) == " " * 16 + shown + "\n"
+
+
+def test_every_number_that_is_typed_is_hexadecimal(machine: Machine) -> None:
+    for typed in ("10", "0x10", "0t16"):
+        assert len(mdb(machine, f"peek,{typed}/B").splitlines()) == 16
+        assert len(listing(mdb(machine, f"peek::dis -n {typed}"))) == 16
+        assert len(mdb(machine, f"peek::dump {typed}").splitlines()) == 1
+        assert len(mdb(machine, f"::ttrace {typed}").splitlines()) == 17
+
+
+# ---- What an address is ----
+
+def whatis(machine: Machine, address: str) -> str:
+    """What ::whatis says, after the address."""
+    text = mdb(machine, f"{address}::whatis")
+    assert re.match(r"[0-9a-f]{16} is ", text), text
+    return text[20:-1]
+
+
+def test_whatis_knows_modules_threads_and_memory(machine: Machine) -> None:
+    assert whatis(machine, "peek+3") == "peek+0x3, in unix's text segment"
+    assert whatis(machine, "ring`ring_put") == "ring`ring_put, in ring's text segment"
+    assert whatis(machine, "krtld") == "krtld, in unix's data segment"
+    assert whatis(machine, "unix_ops") == "unix_ops, in unix's read-only data segment"
+    assert whatis(machine, "ffff800000001234") == \
+        "in the map of physical memory: physical address 1234"
+    assert whatis(machine, "400010").startswith("in a page of a user's, at physical address ")
+    assert whatis(machine, "10") == "unknown: nothing is mapped there"
+    assert whatis(machine, "8000000000000000") == "unknown: nothing is mapped there"
+    thread = mdb(machine, "idle/K").split()[-1]
+    assert whatis(machine, thread) == f"in thread {thread}'s structure (idle)"
+    stack = mdb(machine, f"{thread}+18/K").split()[-1]
+    assert whatis(machine, f"{stack}+8") == f"in thread {thread}'s stack (idle)"
+
+
+def test_where_no_frame_is_the_stack_is_empty(machine: Machine) -> None:
+    for address in ("10", "peek", "ffff800000000001"):
+        assert mdb(machine, f"{address}$c") == ""
+
+
+@pytest.mark.parametrize("smp", ["1", "4"])
+def test_cpuinfo_lists_every_cpu_with_its_cr4(smp: str) -> None:
+    with booted(smp=smp) as machine:
+        machine.boot()
+        said = machine.monitor("info registers -a")
+        rows = re.findall(r"^ *(\d+) +(\w+) (running|at rest) +([0-9a-f]+) +(\S+) +(\S+)$",
+                          mdb(machine, "::cpuinfo"), re.MULTILINE)
+    assert [int(row[3], 16) for row in rows] == [
+        int(value, 16) for value in re.findall(r"CR4=([0-9a-f]+)", said)]
+    assert [row[0] for row in rows] == [str(i) for i in range(int(smp))]
+    assert [row[2] for row in rows] == ["running"] + ["at rest"] * (int(smp) - 1)
+    assert rows[0][5] == "boot"
+
+
 def test_dump_is_that_of_the_prompt(machine: Machine) -> None:
-    assert mdb(machine, "peek::dump 48") == machine.command("dump peek 48")
+    assert mdb(machine, "peek::dump 30") == machine.command("dump peek 48")
 
 
 def test_msgbuf_has_what_the_kernel_said_and_not_what_the_debugger_did(machine: Machine) -> None:

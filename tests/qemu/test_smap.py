@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def test_a_machine_that_is_not_what_is_said_fails(cpu: str, expected: bool,
                                                   isos: smap.Isos) -> None:
     """A canary: the cases with the wrong expectation."""
     subject = smap.Subject(Config(cpu, machine="microvm"), expected)
-    rows = list(smap.run(subject, "-k", "125", isos))
+    rows = list(smap.run(subject, "-kd", "125", isos))
     assert [row.case for row in rows] == list("125")
     assert not any(row.passed for row in rows)
 
@@ -91,18 +92,48 @@ def test_a_panic_that_lacks_something_fails(old: str, new: str, missing: str) ->
     assert missing in seen
 
 
-@pytest.mark.parametrize("code, first, last", [
-    ("55 48 89 e5 0f 01 cb 66 90 f3 a4 0f 1f 00 0f 01 ca 66 90 5d c3",
-     "stac and 2 bytes of padding", "clac and 2 bytes of padding"),
-    ("48 89 f8 0f 1f 44 00 00 f3 a4 0f 1f 00 0f 1f 44 00 00 c3",
-     "5 bytes of padding", "5 bytes of padding"),
-    ("55 e8 00 00 00 00 f3 a4 e8 00 00 00 00 c3", "0 bytes of padding", "no site"),
-    ("0f 01 cb f3 a4 0f 01 ca c3", "stac and 0 bytes of padding", "no site"),
+WINDOW = """\
+f:                               48 89 f8                 mov    rax, rdi
+f+0x3:                           0f 01 cb                 stac  ; smap_disable: stac (smap)
+f+0x6:                           66 90                    nop  ; smap_disable: padding
+f+0x8:                           f3 a4                    rep movsb byte ptr [rdi], byte ptr [rsi]
+f+0xa:                           0f 1f 00                 nop    dword ptr [rax]
+f+0xd:                           0f 01 ca                 clac  ; smap_enable: clac (smap)
+f+0x10:                          66 90                    nop  ; smap_enable: padding
+f+0x12:                          5d                       pop    rbp
+f+0x13:                          c3                       ret
+"""
+NOP5 = "0f 1f 44 00 00           nop    dword ptr [rax + rax]"
+CALL = "e8 00 00 00 00           call   0xffffffff81000000 <smap_enable>"
+STAC, CLAC, NOP2 = ("0f 01 cb                 stac", "0f 01 ca                 clac",
+                    "66 90                    nop")
+
+
+def change(*lines: tuple[int, str]) -> str:
+    """WINDOW with other instructions in these lines; "" deletes one."""
+    text = WINDOW.splitlines()
+    for at, code in lines:
+        text[at] = text[at][:33] + code if code else ""
+    return "\n".join(text)
+
+
+@pytest.mark.parametrize("text, first, last", [
+    (WINDOW, "stac and 2 bytes of padding", "clac and 2 bytes of padding"),
+    (f"mdb: not a line of code\n{WINDOW}> ", "stac and 2 bytes of padding",
+     "clac and 2 bytes of padding"),
+    (change((1, NOP5), (2, ""), (5, NOP5), (6, "")), "5 bytes of padding", "5 bytes of padding"),
+    (change((1, CALL), (2, ""), (5, CALL), (6, "")), "0 bytes of padding", "no site"),
+    (change((2, ""), (6, "")), "stac and 0 bytes of padding", "no site"),
+    (change((1, CLAC), (5, STAC)), "clac and 2 bytes of padding", "stac and 2 bytes of padding"),
+    (change((1, ""), (2, NOP5)), "5 bytes of padding", "clac and 2 bytes of padding"),
+    (re.sub(r"  +[a-z].*$", "", WINDOW, flags=re.MULTILINE), "0 bytes of padding", "no site"),
+    ("", "0 bytes of padding", "no site"),
 ])
-def test_sites_are_found_in_code(code: str, first: str, last: str) -> None:
-    listing = smap.instructions(f"f:    {code}  whatever\nnot a line of code\n")
-    assert smap.first_site(listing) == first
-    assert smap.last_site(listing) == last
+def test_sites_are_found_in_what_dis_prints(text: str, first: str, last: str) -> None:
+    """And not in bytes: what the guest's disassembler does not say, nobody says."""
+    code = smap.instructions(text)
+    assert smap.first_site(code) == first
+    assert smap.last_site(code) == last
 
 
 def boot_iso(path: Path, uefi: bool = False) -> str:

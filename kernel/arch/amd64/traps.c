@@ -95,7 +95,7 @@ static void user_fault(struct frame *frame, uint64_t address)
 static void non_maskable(struct frame *frame)
 {
 	nmi_count++;
-	if (!nmi_harmless)
+	if (!nmi_harmless && !mdb_nmi())
 		panic_trap(frame, 0, NULL);
 }
 
