@@ -186,6 +186,8 @@ static uint64_t instruction_start(uint64_t address)
 /* By name, for a function of unix. */
 static const char *function_refusal(const char *symbol)
 {
+	if (strcmp(symbol, "syscall_entry") == 0)
+		return "the stack is the program's there, in part of that function";
 	for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		if (strcmp(own[i], symbol) == 0)
 			return "the debugger itself needs that function";

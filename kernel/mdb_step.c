@@ -8,6 +8,8 @@
 #include "kernel/mdb.h"
 
 /* Opcodes: Intel SDM vol. 2. */
+#define OPCODE_TWO    0x0f /* the first of two bytes */
+#define OPCODE_SYSRET 0x07 /* the second */
 #define OPCODE_PUSHF  0x9c
 #define OPCODE_POPF   0x9d
 #define OPCODE_IRET   0xcf
@@ -200,8 +202,23 @@ void mdb_patch_end(void)
 
 /* ---- Commands ---- */
 
+/* Whether the next instruction returns to user mode. A step would end there, or never. */
+static bool leaves_kernel(const struct frame *frame)
+{
+	struct instruction it = look(frame->rip);
+	uint64_t cs = 0;
+
+	if (it.opcode == OPCODE_IRET)
+		peek(frame->rsp + 8, &cs, sizeof(cs));
+	return cs & 3 || (it.opcode == OPCODE_TWO && it.next == OPCODE_SYSRET);
+}
+
 static void go_on(struct mdb *mdb, enum mdb_next next)
 {
+	if (next != MDB_CONTINUE && !panicked() && leaves_kernel(mdb->frame)) {
+		kprintf("mdb: that returns to a program, where no step goes: the system goes on\n");
+		next = MDB_CONTINUE;
+	}
 	if (panicked()) {
 		kprintf("mdb: after a panic nothing goes on; $q ends it\n");
 		return;

@@ -9,6 +9,7 @@
 
 #define NAME_MAX_SIZE 48
 #define WIPED         0xdb
+#define BOOT_REST     (1ul << 20) /* bytes */
 
 struct krtld krtld;
 static struct archive archive;
@@ -37,9 +38,18 @@ static int start(void *ctx, uint64_t address)
 	return ((int (*)(void))address)();
 }
 
+/* Of a module that is unloaded, or whose _init has failed: a breakpoint may have been set there. */
+static void forget_and_free(void *ctx, enum krtld_kind kind, void *bytes, uint64_t address,
+			    size_t size)
+{
+	if (kind == KRTLD_TEXT)
+		mdb_break_forget(address, size);
+	memory_free(ctx, kind, bytes, address, size);
+}
+
 static const struct krtld_ops unix_ops = {
     .alloc = memory_alloc,
-    .free = memory_free,
+    .free = forget_and_free,
     .protect = memory_protect,
     .start = start,
     .report = report,
@@ -121,20 +131,38 @@ bool module_load(const char *name)
 	return module;
 }
 
+/* The module, the copy of its object, and a rest of which the boot still needs a little. */
+static bool has_room(const char *name)
+{
+	char path[NAME_MAX_SIZE + 16];
+	struct archive file;
+	uint64_t need, have = pages.nfree * PAGE_SIZE;
+
+	ksnprintf(path, sizeof(path), "modules/%s.ko", name);
+	if (!cpio_find(&archive, path, &file))
+		return true; /* load() says so */
+	need = 2 * file.size + BOOT_REST;
+	if (need > have)
+		kprintf("modload: %s is not loaded at boot: it wants %lu bytes of memory, free are "
+			"%lu\n",
+			name, need, have);
+	return need <= have;
+}
+
 /* A machine works without them: what is missing is said, and no more than that. */
 void modules_boot(void)
 {
 	uint64_t then = timestamp();
 
 	for (unsigned i = 0; i < sizeof(at_boot) / sizeof(at_boot[0]); i++)
-		(void)load(at_boot[i]);
+		if (has_room(at_boot[i]))
+			(void)load(at_boot[i]);
 	boot_times.modules = timestamp() - then;
 }
 
 bool module_unload(const char *name)
 {
 	struct krtld_module *module = krtld_find(&krtld, name);
-	struct krtld_region text;
 	struct object *object;
 
 	if (!module || module == krtld.first) {
@@ -144,10 +172,8 @@ bool module_unload(const char *name)
 		return false;
 	}
 	object = (struct object *)module->name; /* its first member */
-	text = module->regions[KRTLD_TEXT];
 	if (!krtld_unload(&krtld, module))
 		return false;
-	mdb_break_forget(text.address, text.size);
 	kprintf("%s: unloaded\n", name);
 	forget_object(object);
 	return true;

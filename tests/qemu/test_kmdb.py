@@ -269,6 +269,8 @@ def test_peers_31_a_breakpoint_inside_a_site_is_refused(machine: Machine, inside
     ("walk", "the debugger itself needs that function"),
     ("mdb_shell", "the debugger itself needs that function"),
     ("smap_enable", "the debugger itself needs that function"),
+    ("syscall_entry", "the stack is the program's there"),
+    ("syscall_entry+f", "the stack is the program's there"),
     ("nosuch", "no symbol"),
 ])
 def test_a_breakpoint_where_there_can_be_none_is_refused(machine: Machine, where: str,
@@ -332,6 +334,23 @@ def test_a_breakpoint_in_a_module_goes_with_the_module(machine: Machine) -> None
     assert "ring: unloaded" in machine.command("modunload ring")
     assert re.findall(r"^[0-9a-f]{16} (\S+)$", mdb(machine, "$b"), re.MULTILINE) == ["dump"]
     load(machine, ["ring"])
+    assert "MISMATCH" not in machine.command("hotinlines -v")
+
+
+def test_a_breakpoint_in_a_module_that_is_not_loaded_after_all_goes_with_it(
+        machine: Machine) -> None:
+    """badinit's _init refuses, after somebody has stopped there; then another module gets its
+    addresses."""
+    start = mdb(machine, "unix_ops+28/K").split()[-1]  # several functions have that name
+    set_breakpoint(machine, start)
+    assert "breakpoint at start" in run_into(machine, "modload badinit")
+    assert ask(machine, "badinit`_init:b") == "breakpoint at badinit`_init\n"
+    ask(machine, f"{start}:d")
+    assert "breakpoint at badinit`_init" in ask(machine, ":c")
+    machine.send(b":c\r")
+    assert "badinit is not loaded" in machine.read_until(PROMPT)
+    assert "no breakpoints" in mdb(machine, "$b")
+    load(machine, ["ring", "counters"])
     assert "MISMATCH" not in machine.command("hotinlines -v")
 
 
@@ -467,6 +486,26 @@ def test_a_step_out_where_nobody_called_is_refused_in_words() -> None:
         assert ask(machine, "::step sideways") == "usage: ::step [over|out]\n"
         machine.send(b":c\r")
         machine.boot()
+
+
+def test_a_step_that_returns_to_a_program_lets_the_system_go_on(machine: Machine) -> None:
+    """And the breakpoints are there again: the CPU never ends a step over sysret."""
+    set_breakpoint(machine, "syscall")
+    run_into(machine, "hello")
+    end = next(i.name for i in listing(ask(machine, "syscall::dis")) if i.text == "ret")
+    ask(machine, f"{end}:b")
+    assert f"breakpoint at {end}" in ask(machine, ":c")
+    assert "in part of that function" in ask(machine, ":u")
+    said = ask(machine, "::step")
+    assert "stepped at syscall_entry+" in said
+    while "stepped at syscall_entry+" in said:
+        said = ask(machine, "::step")
+    assert "mdb: that returns to a program, where no step goes: the system goes on" in said
+    assert "kmdb: breakpoint at syscall\n" in said  # the next one
+    ask(machine, "::delete all")
+    machine.send(b":c\r")
+    machine.read_until(PROMPT)
+    assert machine.finish().verdict is Verdict.PASS
 
 
 def test_a_step_over_stops_its_own_stack_and_not_another_thread(machine: Machine) -> None:

@@ -10,7 +10,7 @@ from debugger import without_capstone
 from machines import BOOT_MODULES, MODULES, booted, load
 
 import guest
-from machine import Machine, Verdict
+from machine import DEBUGGER, Machine, Verdict
 
 REFUSED = [
     ("unresolved", ["`defined_nowhere'", "undefined"]),
@@ -78,6 +78,22 @@ def test_a_boot_without_them_says_what_is_missing_and_goes_on(tmp_path: Path) ->
     with booted(archive=without_capstone(tmp_path)) as machine:
         assert "modload: no module capstone in the boot archive" in machine.boot()
         assert guest.loaded_modules(machine) == ["unix", "dtrace"]
+        assert machine.finish().verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("mem, there", [("6M", False), ("16M", True)])
+def test_where_memory_is_small_the_boot_leaves_the_disassembler_out_and_says_so(
+        mem: str, there: bool) -> None:
+    with booted(mem=mem, args="-kd") as machine:
+        said = machine.read_until(DEBUGGER)
+        assert ("modload: capstone is not loaded at boot: it wants " in said) != there
+        machine.send(b"startup_smap::dis\r")
+        text = machine.read_until(DEBUGGER)
+        assert ("push   rbp" in text) == there
+        assert ("these are bytes: the module capstone is not loaded" in text) != there
+        machine.send(b":c\r")
+        machine.boot()
+        assert machine.command("hello").startswith("hello")
         assert machine.finish().verdict is Verdict.PASS
 
 
