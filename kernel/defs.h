@@ -216,6 +216,7 @@ bool mdb_wanted(void);            /* one of the boot arguments -k and -kd: a pan
 bool mdb_trap(struct frame *frame);
 bool mdb_nmi(void); /* true: it came while the system is stopped, and is dealt with later */
 void mdb_enter(struct frame *frame, const char *why);
+void mdb_show(const struct frame *frame); /* the instruction of a panic that does not stop */
 void mdb_patch_begin(void);
 void mdb_patch_end(void);
 

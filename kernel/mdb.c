@@ -256,6 +256,7 @@ static void say_why(const struct mdb *mdb)
 	char line[96];
 
 	kprintf("kmdb: %s at %s\n", mdb->why, mdb_name(mdb->dot, line, sizeof(line)));
+	mdb_show_instruction(mdb->dot);
 }
 
 /* Reads and runs commands until one of them ends it, or Ctrl-D does in `mdb -k`. */

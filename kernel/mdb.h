@@ -91,6 +91,7 @@ void mdb_dis(struct mdb_call *call);
 const char *mdb_dis_name(void);
 unsigned mdb_decode(uint64_t address, char *text, size_t size);
 size_t mdb_instruction(uint64_t address);
+void mdb_show_instruction(uint64_t address);
 const char *mdb_name(uint64_t address, char *line, size_t size);
 const struct hot_site *mdb_site(uint64_t address, const struct hot_text **text);
 

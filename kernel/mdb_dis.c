@@ -236,6 +236,18 @@ size_t mdb_instruction(uint64_t address)
 	return n ? n : 1;
 }
 
+/* For each stop, and for a panic: the next instruction. Nothing if it is not known. */
+void mdb_show_instruction(uint64_t address)
+{
+	char text[TEXT_SIZE], name[96];
+
+	if (!mdb_decode(address, text, sizeof(text)))
+		return;
+	kprintf("%s:\t", mdb_name(address, name, sizeof(name)));
+	mdb_instruction(address);
+	kprintf("\n");
+}
+
 /* Instructions from an address to an end, and no more than that many. */
 static void print_range(uint64_t address, uint64_t end, uint64_t count)
 {

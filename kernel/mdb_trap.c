@@ -100,6 +100,20 @@ bool mdb_trap(struct frame *frame)
 	return frame->vector == VECTOR_BREAKPOINT && trap_breakpoint(frame);
 }
 
+static void show(struct mdb *mdb)
+{
+	kprintf("instruction:\n");
+	mdb_show_instruction(mdb->dot);
+}
+
+void mdb_show(const struct frame *frame)
+{
+	struct mdb mdb = {.dot = frame->rip};
+
+	if (!inside)
+		on_own_stack(show, &mdb);
+}
+
 bool mdb_nmi(void)
 {
 	if (inside)

@@ -33,6 +33,8 @@ static void end(struct frame *frame, uint64_t rip, uint64_t rbp, const char *why
 	kprintf("\n");
 	if (mdb_wanted())
 		mdb_enter(frame, why);
+	else if (frame)
+		mdb_show(frame); /* last, because a broken system may break here */
 	verdict_exit(VERDICT_PANIC);
 }
 

@@ -36,6 +36,13 @@ def set_breakpoint(machine: Machine, where: str) -> str:
     return text
 
 
+def stop_in(text: str) -> str:
+    """Why and where a text says that the system is stopped, and that it shows the instruction."""
+    found = re.search(r"^kmdb: (.*) at (\S+)\n\2:\t\S+.*$", text, re.MULTILINE)
+    assert found and text.count("kmdb: ") == 1, text
+    return f"{found[1]} at {found[2]}"
+
+
 def run_into(machine: Machine, line: str) -> str:
     """Types a command of the shell that meets a breakpoint; what was said up to kmdb's prompt."""
     machine.send(line.encode() + b"\r")
@@ -183,7 +190,7 @@ def test_a_breakpoint_stops_each_time_and_the_system_goes_on(machine: Machine) -
     expected = machine.command("dump unix_main 32")
     set_breakpoint(machine, "dump")
     for _ in range(3):
-        assert "kmdb: breakpoint at dump\n" in run_into(machine, "dump unix_main 32") + "\n"
+        assert stop_in(run_into(machine, "dump unix_main 32")) == "breakpoint at dump"
         assert re.match(r"dump\(\)\n(?:.*\n)*prompt\+0x\w+\(\)\n", ask(machine, "$c"))
         machine.send(b":c\r")
         assert machine.read_until(PROMPT).partition("\n")[2] + "\n" == expected
@@ -371,7 +378,7 @@ def test_steps_go_through_the_instructions_in_order(machine: Machine) -> None:
     run_into(machine, "dump unix_main 32")
     straight = 6  # a prologue has no branches
     for name in names[1:straight]:
-        assert ask(machine, "::step") == f"kmdb: stepped at {name}\n"
+        assert stop_in(ask(machine, "::step")) == f"stepped at {name}"
     assert "IF set" in ask(machine, "$r")
     machine.send(b":c\r")
     machine.read_until(PROMPT)
@@ -429,11 +436,11 @@ def test_a_step_over_a_call_ends_after_it_and_a_plain_one_in_it(how: str) -> Non
     with stopped("-kd") as machine:
         machine.read_until(STOPPED)
         _, after = at_call(machine, "unix_main", "selftest")
-        assert ask(machine, how) == f"kmdb: stepped at {after}\n"
+        assert stop_in(ask(machine, how)) == f"stepped at {after}"
         at_call(machine, "unix_main", "cpus_park")
-        assert ask(machine, "::step") == "kmdb: stepped at cpus_park\n"
+        assert stop_in(ask(machine, "::step")) == "stepped at cpus_park"
         second = listing(ask(machine, "cpus_park::dis -n 2"))[1].name
-        assert ask(machine, how) == f"kmdb: stepped at {second}\n"  # no call: one instruction
+        assert stop_in(ask(machine, how)) == f"stepped at {second}"  # no call: one instruction
         assert "no breakpoints" in ask(machine, "$b")
         machine.send(b":c\r")
         machine.boot()
@@ -451,7 +458,7 @@ def test_a_step_out_ends_after_the_call_from_every_place_of_a_prologue(how: str,
         for _ in range(1 + steps):
             ask(machine, "::step")
         assert "kmdb: stepped at" in ask(machine, ":e") or steps
-        assert ask(machine, how) == f"kmdb: stepped at {after}\n"
+        assert stop_in(ask(machine, how)) == f"stepped at {after}"
 
 
 @pytest.mark.parametrize("function, line", [("on_fault", "hello"), ("name_show", "sym peek")])
@@ -466,12 +473,12 @@ def test_a_step_out_from_entry_and_from_ret_ends_at_the_caller(machine: Machine,
     ask(machine, f"{end}:b")
     assert f"breakpoint at {end}" in ask(machine, ":c")
     assert ask(machine, "$c").splitlines()[:2] == [f"{end}()", f"{caller}()"]
-    assert ask(machine, ":u") == f"kmdb: stepped at {caller}\n"
+    assert stop_in(ask(machine, ":u")) == f"stepped at {caller}"
     ask(machine, f"{end}:d")
     machine.send(b":c\r")
     while either(machine) == STOPPED:
         caller = ask(machine, "<rsp/p").split()[-1]
-        assert ask(machine, "::step out").endswith(f"kmdb: stepped at {caller}\n")
+        assert stop_in(ask(machine, "::step out")) == f"stepped at {caller}"
         machine.send(b":c\r")
 
 
@@ -517,7 +524,7 @@ def test_a_step_over_stops_its_own_stack_and_not_another_thread(machine: Machine
     _, after = at_call(machine, "thread_wait", "switch_to")
     thread, rsp = ask(machine, "current/p"), ask(machine, "<rsp=K")
     said = ask(machine, "::step over")
-    assert said.endswith(f"kmdb: stepped at {after}\n") and said.count("kmdb") == 1
+    assert stop_in(said) == f"stepped at {after}"
     assert (ask(machine, "current/p"), ask(machine, "<rsp=K")) == (thread, rsp)
     machine.send(b":c\r")
     machine.read_until(PROMPT)

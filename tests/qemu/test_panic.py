@@ -46,6 +46,7 @@ def fixture_console() -> str:
     r"ffff[0-9a-f]{12} vmloop:vmloop_ioctl\+0x[0-9a-f]+ \(\)",
     r"ffff[0-9a-f]{12} unix:syscall_entry\+0x[0-9a-f]+ \(\)",
     r"000000000804[0-9a-f]+ 0x804[0-9a-f]+ \(\)",
+    r"instruction:\nvmloop`vmloop_ioctl\+0x[0-9a-f]+:\tmov    [a-z]+, .* ptr \[[a-z0-9]+\]",
     r"hotinline: verdict panic",
 ])
 def test_the_panic_tells(console: str, pattern: str) -> None:
