@@ -9,7 +9,7 @@ Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@echo "  $(1)	$(2)")
 
 # What Debian 12 calls the things that the project needs.
-PACKAGES := gcc g++ libc6-dev make binutils clang llvm libclang-rt-14-dev nasm cpio qemu-system-x86 \
+PACKAGES := gcc g++ libc6-dev make binutils clang clang-16 llvm libclang-rt-14-dev nasm cpio qemu-system-x86 \
 	gdb libcriterion-dev python3 python3-lark python3-jinja2 python3-pyelftools \
 	python3-capstone python3-pytest python3-mypy clang-format cppcheck bear libcapstone-dev \
 	grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf bochs bochs-term \

@@ -43,8 +43,10 @@ class _Version(argparse.Action):
 def _compile(arguments: argparse.Namespace, errors: Errors) -> None:
     from . import output
     from .compile import compile_files
+    from .model import Options
 
-    outputs = compile_files(arguments.files, arguments.nasm, errors)
+    options = Options(ibt=arguments.ibt, kcfi=arguments.kcfi)
+    outputs = compile_files(arguments.files, arguments.nasm, options, errors)
     if not errors:
         output.write(arguments.out, outputs, errors)
 
@@ -68,6 +70,16 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("compile", help="declarations in; header, stubs, table and rules out")
     one.add_argument("--out", required=True, metavar="DIR", help="where the outputs go")
     one.add_argument("--nasm", default="nasm", metavar="PROGRAM", help="the assembler (nasm)")
+    one.add_argument(
+        "--ibt",
+        action="store_true",
+        help="stubs begin with endbr64, as with -fcf-protection=branch",
+    )
+    one.add_argument(
+        "--kcfi",
+        action="store_true",
+        help="the hash of its type stands before each stub, as with -fsanitize=kcfi",
+    )
     one.add_argument("files", nargs="+", metavar="FILE", help="declarations, *.hot")
     one.set_defaults(run=_compile)
     two = commands.add_parser("check", help="whether objects keep what krtld needs of them")

@@ -6,7 +6,7 @@ from . import code, emit, source, table
 from .check import Checker
 from .encode import Encoder
 from .examine import examine
-from .model import Declarations
+from .model import Declarations, Options
 from .parse import Parser
 from .reason import Reasoner
 from .report import Errors
@@ -22,7 +22,9 @@ def _declarations(paths: list[str], errors: Errors) -> Declarations:
     return declarations
 
 
-def compile_files(paths: list[str], nasm: str, errors: Errors) -> dict[str, bytes]:
+def compile_files(
+    paths: list[str], nasm: str, options: Options, errors: Errors
+) -> dict[str, bytes]:
     """The outputs of these declarations; empty if anything is wrong with them."""
     declarations = _declarations(paths, errors)
     checker = Checker(declarations, errors)
@@ -40,4 +42,4 @@ def compile_files(paths: list[str], nasm: str, errors: Errors) -> dict[str, byte
         reasoner.check(hotinline)
     if errors:
         return {}
-    return emit.Emitter(declarations, table.build(declarations)).outputs()
+    return emit.Emitter(declarations, table.build(declarations, options), options).outputs()

@@ -11,8 +11,8 @@ from typing import Any
 import jinja2
 
 from . import helpers, logic, names, nops, pointers, prefixes, signature
-from .model import CALL_SIZE, Alternative, Declarations, Feature, Hotinline, Value
-from .table import ALWAYS, LAYOUT, NONE, Row, Table
+from .model import CALL_SIZE, Alternative, Declarations, Feature, Hotinline, Options, Value
+from .table import ALWAYS, ENDBR64, LAYOUT, NONE, Row, Table
 
 FORMAT = 1  # of hotinline.json; grows when a reader of the old one would be misled
 TEMPLATES = (
@@ -23,6 +23,7 @@ TEMPLATES = (
     "hottable.c",
     "hot.mk",
 )
+KCFI_TEMPLATE = "hottypes.c"  # with --kcfi
 _WIDTH = 96  # columns of text in a comment
 _OPS = {
     logic.OP_NOT: "HOT_OP_NOT",
@@ -120,9 +121,10 @@ def stub(hotinline: Hotinline) -> list[str]:
 
 
 class Emitter:
-    def __init__(self, declarations: Declarations, table: Table) -> None:
+    def __init__(self, declarations: Declarations, table: Table, options: Options) -> None:
         self.declarations = declarations
         self.table = table
+        self.options = options
         self.helpers = helpers.find(table)
 
     def outputs(self) -> dict[str, bytes]:
@@ -137,7 +139,8 @@ class Emitter:
         environment.filters["c_string"] = c_string
         environment.filters["quoted"] = _quoted
         words = self._words()
-        files = {name: environment.get_template(name + ".j2").render(words) for name in TEMPLATES}
+        names = [*TEMPLATES, *([KCFI_TEMPLATE] if self.options.kcfi else [])]
+        files = {name: environment.get_template(name + ".j2").render(words) for name in names}
         files["hotinline.json"] = _lines(self._json())
         return {name: body.encode() for name, body in files.items()}
 
@@ -157,6 +160,9 @@ class Emitter:
             "code": [_bytes(table.code[i : i + 12]) + "," for i in range(0, len(table.code), 12)],
             "layout": f"0x{LAYOUT:016x}",
             "entry": table.entry,
+            "endbr64": _bytes(ENDBR64) if self.options.ibt else "",
+            "kcfi": self.options.kcfi,
+            "options": self.options.words(),
             "return_thunk": "HOT_NONE" if table.return_thunk == NONE else table.return_thunk,
             "nrows": sum(map(len, table.rows)),
             "nconditions": len(table.conditions),
@@ -239,6 +245,8 @@ class Emitter:
             "c_abi": signature.is_c_abi(hotinline),
             "prototype": signature.prototype(hotinline, hotinline.name),
             "wrapper": signature.wrapper(hotinline),
+            "typed": signature.prototype(hotinline, f"hot_type_{hotinline.name}")
+            + f' __asm__("{hotinline.name}{"" if signature.is_c_abi(hotinline) else ".wrapper"}")',
             "pointed_to": [] if signature.is_c_abi(hotinline) else pointers.wrapper(hotinline),
             "baseline": hotinline.alternatives[-1].text,
             "stub": stub(hotinline),
@@ -253,6 +261,7 @@ class Emitter:
             "format": FORMAT,
             "fingerprint": f"0x{self.table.fingerprint:016x}",
             "entry": self.table.entry,
+            "kcfi": self.options.kcfi,
             "sources": self.declarations.sources,
             "features": [self._json_feature(feature) for feature in self.table.features],
             "hotinlines": [self._json_hotinline(h) for h in self.table.hotinlines],

@@ -98,6 +98,18 @@ class Alternative:
         return self.condition.text if self.condition else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the kernel is built with, so far as code of hotinlines must heed it."""
+
+    ibt: bool = False  # indirect branches go to endbr64
+    kcfi: bool = False  # the hash of a function's type stands before it
+
+    def words(self) -> list[str]:
+        """As on the command line."""
+        return ["--ibt"] * self.ibt + ["--kcfi"] * self.kcfi
+
+
 @dataclass(slots=True)
 class Hotinline:
     name: str

@@ -23,6 +23,7 @@ _ARCHIVE = b"!<arch>\n"
 _LINKERS = frozenset(["_GLOBAL_OFFSET_TABLE_"])
 # Globals that are every module's own affair, as hidden ones are: krtld exports neither.
 _OWN = frozenset(["_init", "_fini"])
+_KCFI = "__kcfi_typeid_"  # clang defines it for each function that is declared and pointed to
 _HIDDEN = frozenset(["STV_HIDDEN", "STV_INTERNAL"])
 
 _RELINK = "link it with `ld -r`, which keeps relocations"
@@ -166,4 +167,6 @@ def check_objects(
             hint = names.nearest(
                 name, known, "did you mean {}?", "declare it as a hotinline, or define it"
             )
+            if name.startswith(_KCFI):
+                hint = "link hottypes.o, compiled with -fsanitize=kcfi, into the kernel"
             errors.add(found.path, "object-undefined", symbol=name, nearest=hint)

@@ -3,8 +3,8 @@
 New content is written next to the old, as .NAME.new, and the old gets a second name, .NAME.old.
 When all of that is there, no signal is let through any more, and a file .hotc.undo says that names
 are about to change; it lists those that are new. The new files take their place, and removing
-.hotc.undo makes it final. After a failure, a kill or a crash, the next run looks: with .hotc.undo it
-puts the old files back, without it only litter is removed.
+.hotc.undo makes it final. After a failure, a kill or a crash, the next run looks: with .hotc.undo
+it puts the old files back, without it only litter is removed.
 """
 
 from __future__ import annotations

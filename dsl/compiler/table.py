@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import logic
-from .model import Alternative, Declarations, Feature, Fixup, Hotinline
+from .model import Alternative, Declarations, Feature, Fixup, Hotinline, Options
 
 ALWAYS = 0xFFFFFFFF  # HOT_ALWAYS
 NONE = 0xFFFF  # HOT_NONE
+ENDBR64 = bytes.fromhex("f30f1efa")
 LAYOUT = int.from_bytes(b"HOTTABL1", "little")  # HOT_LAYOUT in alternatives/hotinline.h
 
 
@@ -91,7 +92,7 @@ class _Builder:
         return row
 
 
-def build(declarations: Declarations) -> Table:
+def build(declarations: Declarations, options: Options) -> Table:
     """Of declarations that have been found right."""
     hotinlines = sorted(declarations.hotinlines, key=lambda hotinline: hotinline.name)
     table = Table(order(declarations.features), hotinlines)
@@ -105,6 +106,7 @@ def build(declarations: Declarations) -> Table:
         table.rows.append([builder.row(alternative) for alternative in hotinline.alternatives])
         count += len(hotinline.alternatives)
     table.symbols = sorted({fixup.symbol for fixup in table.fixups})
+    table.entry = len(ENDBR64) if options.ibt else 0
     table.fingerprint = _fingerprint(table)
     return table
 

@@ -22,6 +22,7 @@ sys.path.insert(0, str(DSL))
 
 from compiler.cli import main  # noqa: E402
 from compiler.compile import compile_files  # noqa: E402
+from compiler.model import Options  # noqa: E402
 from compiler.report import Error, Errors, Place  # noqa: E402
 
 C_FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wshadow"]
@@ -49,7 +50,9 @@ class Outcome:
         return self.text() or f"no error; {len(self.outputs)} outputs"
 
 
-def compile_text(folder: Path, *texts: str, nasm: str = "nasm") -> Outcome:
+def compile_text(
+    folder: Path, *texts: str, nasm: str = "nasm", options: Options = Options()
+) -> Outcome:
     """Compiles one file for each text; MARKs are taken out first."""
     paths = []
     for number, text in enumerate(texts):
@@ -57,7 +60,7 @@ def compile_text(folder: Path, *texts: str, nasm: str = "nasm") -> Outcome:
         path.write_text(text.replace(MARK, ""), encoding="utf-8", newline="")
         paths.append(str(path))
     errors = Errors()
-    outputs = compile_files(paths, nasm, errors)
+    outputs = compile_files(paths, nasm, options, errors)
     return Outcome(errors.sorted(), outputs)
 
 

@@ -10,6 +10,7 @@ HOT_DSL      ?= dsl
 HOT_BUILD    ?= build
 HOTC         ?= $(HOT_DSL)/hotc
 HOT_NASM     ?= nasm
+HOT_OPTIONS  ?=
 HOT_Q        ?= $(Q)
 HOT_FILES    ?= $(sort $(wildcard $(HOT_DECLARED)/*.hot))
 
@@ -36,7 +37,7 @@ endif
 
 # hotc leaves a file alone whose content is the same, so that what depends on it stays too.
 $(HOT_STAMP): $(HOT_FILES) $(HOT_TOOL)
-	$(HOT_Q)$(HOTC) compile --nasm $(HOT_NASM) --out $(HOT_OUT) $(HOT_FILES)
+	$(HOT_Q)$(HOTC) compile $(HOT_OPTIONS) --nasm $(HOT_NASM) --out $(HOT_OUT) $(HOT_FILES)
 	$(HOT_Q)touch $@
 
 $(HOT_OUTPUTS): $(HOT_STAMP) ;

@@ -8,6 +8,7 @@ extern count_soft.body
 extern datum
 extern wide_soft
 
+
 section .text.hotstubs progbits alloc exec nowrite align=16
 
 ; void close_window(void);
