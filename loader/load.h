@@ -235,6 +235,14 @@ void *krtld_settle(struct krtld *krtld, struct krtld_module *module, const struc
 void krtld_drop_pile(struct krtld *krtld, struct krtld_pile *pile, size_t size);
 
 /* ---- place.c ---- */
+/* A region, before it has an address. */
+struct krtld_plan {
+	uint64_t size; /* bytes */
+	uint64_t align;
+};
+/* How large each region will be. A section's address is then its offset in its region, until the
+ * region has one, and a COMMON symbol's value likewise. False: larger than 64 bits hold. */
+bool krtld_plan(struct krtld_module *module, struct krtld_plan plans[KRTLD_REGIONS]);
 bool krtld_place(struct krtld *krtld, struct krtld_module *module);
 void krtld_unplace(struct krtld *krtld, struct krtld_module *module);
 

@@ -6,13 +6,8 @@
  */
 #include "loader/load.h"
 
-struct plan {
-	uint64_t size;
-	uint64_t align;
-};
-
 /* Makes room for size bytes at that alignment, and says where. False: more than 64 bits hold. */
-static bool append(struct plan *plan, uint64_t size, uint64_t align, uint64_t *offset)
+static bool append(struct krtld_plan *plan, uint64_t size, uint64_t align, uint64_t *offset)
 {
 	if (!align)
 		align = 1;
@@ -28,7 +23,7 @@ static bool append(struct plan *plan, uint64_t size, uint64_t align, uint64_t *o
  * A symbol's offset among the COMMON ones is remembered in its value until it is resolved. Each has
  * room here even if it turns out to be defined elsewhere: then nobody could be asked yet.
  */
-static bool plan_common(struct krtld_module *module, struct plan *data)
+static bool plan_common(struct krtld_module *module, struct krtld_plan *data)
 {
 	struct krtld_private *own = module->private;
 
@@ -42,12 +37,13 @@ static bool plan_common(struct krtld_module *module, struct plan *data)
 	return true;
 }
 
-/* A section's address is its offset in its region, until the region has one. */
-static bool plan_regions(struct krtld_module *module, struct plan plans[KRTLD_REGIONS])
+bool krtld_plan(struct krtld_module *module, struct krtld_plan plans[KRTLD_REGIONS])
 {
 	struct krtld_private *own = module->private;
 	uint64_t slots = own->nslots;
 
+	for (unsigned kind = 0; kind < KRTLD_REGIONS; kind++)
+		plans[kind] = (struct krtld_plan){0, 1};
 	for (uint32_t i = 1; i < module->nsections; i++) {
 		const struct elf64_shdr *shdr = &own->shdrs[i];
 		struct krtld_section *section = &module->sections[i];
@@ -70,7 +66,7 @@ static bool no_memory(const struct krtld *krtld, const struct krtld_module *modu
 }
 
 static bool allocate(struct krtld *krtld, struct krtld_module *module,
-		     const struct plan plans[KRTLD_REGIONS])
+		     const struct krtld_plan plans[KRTLD_REGIONS])
 {
 	static const char *const names[KRTLD_REGIONS] = {"the text", "the read-only data",
 							 "the data"};
@@ -142,10 +138,10 @@ static void place_empty(struct krtld_module *module)
 bool krtld_place(struct krtld *krtld, struct krtld_module *module)
 {
 	struct krtld_private *own = module->private;
-	struct plan plans[KRTLD_REGIONS] = {{0, 1}, {0, 1}, {0, 1}};
+	struct krtld_plan plans[KRTLD_REGIONS];
 	uint64_t text = 0;
 
-	if (!plan_regions(module, plans))
+	if (!krtld_plan(module, plans))
 		return no_memory(krtld, module, "sections that together need more than 64 bits",
 				 UINT64_MAX);
 	if (!allocate(krtld, module, plans))

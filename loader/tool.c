@@ -7,13 +7,12 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "hottable.h"
 #include "loader/tool.h"
 
-#define VERSION   "1.0"
-#define MEMORY    ((uint64_t)1 << 30) /* bytes for the regions of all modules */
-#define LINE_SIZE 16384               /* bytes of a message; names are long in C++ */
+#define VERSION "1.0"
 
 static const char help[] =
     "Usage: krtld [OPTION]... OBJECT...\n"
@@ -35,23 +34,32 @@ static const char help[] =
     "                 bytes after; then the references that are no sites: address,\n"
     "                 object:symbol+offset, `reference', hotinline, relocation, reason\n"
     "  --json         print the same as JSON\n"
+    "  --link         resolve all OBJECTs as one set, as a link of them would: in any\n"
+    "                 order and in circles; a strong definition wins over a weak one,\n"
+    "                 and COMMON symbols of a name are one. The kernel does not do so\n"
+    "  --own LIST     names, separated by commas, that no OBJECT exports: each has its\n"
+    "                 own, as if it were hidden\n"
     "  --help         print this\n"
     "  --version      print the version and what patch table is built in\n"
     "\n"
     "Without --dump, --sites and --json it prints the addresses, in the form of a layout.\n"
-    "OBJECTs may refer to each other. If the first one defines the stubs it is unix;\n"
-    "otherwise stubs get addresses near the objects.\n"
+    "OBJECTs are loaded in their order, as the kernel loads modules: each may refer to\n"
+    "those before it, and the first definition of a name counts. If the first one\n"
+    "defines the stubs it is unix; otherwise stubs get addresses near the first one.\n"
+    "Nothing of an OBJECT is run, neither its _init nor its constructors.\n"
     "Exit status: 0 loaded; 2 refused, with the reasons on stderr; 64 wrong use.\n";
 
 void complain(const char *format, ...)
 {
-	char line[LINE_SIZE];
 	va_list arguments;
 
+	flockfile(stderr);
+	fputs("krtld: ", stderr);
 	va_start(arguments, format);
-	vsnprintf(line, sizeof line, format, arguments);
+	vfprintf(stderr, format, arguments);
 	va_end(arguments);
-	fprintf(stderr, "krtld: %s\n", line);
+	putc('\n', stderr);
+	funlockfile(stderr);
 }
 
 _Noreturn void out_of_memory(void)
@@ -71,29 +79,30 @@ void *claim(size_t n, size_t size)
 
 /* ---- What krtld asks for ---- */
 
+/* A region takes no memory before something is stored in it: there may be any number of zeros. */
 static void *tool_alloc(void *ctx, enum krtld_kind kind, size_t size, size_t align,
 			uint64_t *address)
 {
-	struct tool *tool = ctx;
+	const struct tool *tool = ctx;
+	void *bytes;
 
+	(void)align;
 	if (kind == KRTLD_META)
 		return calloc(1, size);
-	if (size > tool->memory)
-		return NULL;
-	*address = give_address(tool, size, align);
-	if (!*address)
-		return NULL;
-	tool->memory -= size;
-	return calloc(1, size);
+	*address = tool->loading->regions[kind];
+	bytes = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return bytes == MAP_FAILED ? NULL : bytes;
 }
 
 static void tool_free(void *ctx, enum krtld_kind kind, void *bytes, uint64_t address, size_t size)
 {
 	(void)ctx;
-	(void)kind;
 	(void)address;
-	(void)size;
-	free(bytes);
+	if (kind == KRTLD_META)
+		free(bytes);
+	else
+		munmap(bytes, size);
 }
 
 static bool tool_protect(void *ctx, enum krtld_kind kind, void *bytes, uint64_t address,
@@ -109,19 +118,17 @@ static bool tool_protect(void *ctx, enum krtld_kind kind, void *bytes, uint64_t 
 
 static bool tool_place(void *ctx, const char *module, unsigned section, uint64_t *address)
 {
-	struct tool *tool = ctx;
+	const struct tool *tool = ctx;
 
-	for (unsigned i = 0; i < tool->nobjects; i++) {
-		if (tool->objects[i].path == module)
-			*address = tool->objects[i].addresses[section];
-	}
+	(void)module;
+	*address = tool->loading->addresses[section];
 	return true;
 }
 
 static bool tool_external(void *ctx, const char *name, uint64_t *value)
 {
 	const struct tool *tool = ctx;
-	const struct definition *definition = find_definition(tool, name);
+	const struct definition *definition = tool->link ? find_definition(tool, name) : NULL;
 	const struct layout_symbol *symbol = layout_symbol(&tool->layout, name);
 
 	if (definition)
@@ -131,12 +138,50 @@ static bool tool_external(void *ctx, const char *name, uint64_t *value)
 	return definition || symbol;
 }
 
+/* Names of C++ may be of any length. */
 static void tool_report(void *ctx, const struct krtld_error *error)
 {
-	char line[LINE_SIZE];
+	size_t size = 1024;
+	char *line = claim(1, size);
 
 	(void)ctx;
-	complain("%s", krtld_error_line(error, &hot_table, line, sizeof line));
+	while (strlen(krtld_error_line(error, &hot_table, line, size)) == size - 1) {
+		free(line);
+		size *= 2;
+		line = claim(1, size);
+	}
+	complain("%s", line);
+	free(line);
+}
+
+/* Whether that word is one of a list's, which are separated by commas. */
+static bool in_list(const char *list, const char *word)
+{
+	size_t length = strlen(word);
+
+	while (list) {
+		if (strncmp(list, word, length) == 0 && (!list[length] || list[length] == ','))
+			return true;
+		list = strchr(list, ',');
+		list = list ? list + 1 : NULL;
+	}
+	return false;
+}
+
+static bool tool_exported(void *ctx, const char *module, const char *name)
+{
+	const struct tool *tool = ctx;
+
+	(void)module;
+	return !in_list(tool->own, name);
+}
+
+/* What the kernel would run is accepted as there, and not run. */
+static int tool_start(void *ctx, uint64_t address)
+{
+	(void)ctx;
+	(void)address;
+	return 0;
 }
 
 static const struct krtld_ops ops = {.alloc = tool_alloc,
@@ -144,7 +189,9 @@ static const struct krtld_ops ops = {.alloc = tool_alloc,
 				     .protect = tool_protect,
 				     .place = tool_place,
 				     .external = tool_external,
-				     .report = tool_report};
+				     .start = tool_start,
+				     .report = tool_report,
+				     .exported = tool_exported};
 
 /* ---- The command line ---- */
 
@@ -167,6 +214,7 @@ static int read_options(struct tool *tool, int argc, char **argv, const char **l
 	    {"cpu", required_argument, NULL, 'c'},  {"layout", required_argument, NULL, 'l'},
 	    {"dump", required_argument, NULL, 'd'}, {"sites", no_argument, NULL, 's'},
 	    {"json", no_argument, NULL, 'j'},       {"help", no_argument, NULL, 'h'},
+	    {"own", required_argument, NULL, 'o'},  {"link", no_argument, NULL, 'k'},
 	    {"version", no_argument, NULL, 'v'},    {NULL, 0, NULL, 0}};
 
 	for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
@@ -176,6 +224,8 @@ static int read_options(struct tool *tool, int argc, char **argv, const char **l
 		case 'd': tool->dump = optarg; break;
 		case 's': tool->sites = true; break;
 		case 'j': tool->json = true; break;
+		case 'k': tool->link = true; break;
+		case 'o': tool->own = optarg; break;
 		case 'h': fputs(help, stdout); return EXIT_LOADED;
 		case 'v': print_version(); return EXIT_LOADED;
 		case ':': return wrong_use("an option lacks its argument:", argv[optind - 1]);
@@ -217,8 +267,13 @@ static int check_objects(struct tool *tool)
 		}
 		object->checked =
 		    krtld_create(&tool->krtld, object->path, object->bytes, object->size);
-		if (!object->checked || !krtld_check(&tool->krtld, object->checked))
+		if (!object->checked || !krtld_check(&tool->krtld, object->checked)) {
 			status = EXIT_REFUSED;
+		} else if (!krtld_plan(object->checked, object->plans)) {
+			complain("%s: its sections need more than 64 bits of addresses",
+				 object->path);
+			status = EXIT_REFUSED;
+		}
 	}
 	return status;
 }
@@ -231,6 +286,7 @@ static int load_objects(struct tool *tool)
 	for (unsigned i = 0; i < tool->nobjects; i++) {
 		struct object *object = &tool->objects[i];
 
+		tool->loading = object;
 		object->module =
 		    krtld_load(&tool->krtld, object->path, object->bytes, object->size);
 		if (object->module)
@@ -295,7 +351,7 @@ static void clean_up(struct tool *tool, void *machine)
 
 int main(int argc, char **argv)
 {
-	struct tool tool = {.memory = MEMORY};
+	struct tool tool = {.nobjects = 0};
 	void *machine = claim(1, hot_machine_size(&hot_table));
 	const char *layout = NULL;
 	int status;

@@ -39,10 +39,12 @@ struct object {
 	const char *path;
 	uint8_t *bytes;
 	size_t size;
-	struct krtld_module *checked; /* only krtld_check() was done, to know sizes and symbols */
+	struct krtld_module *checked; /* only krtld_check() and krtld_plan() were done */
 	struct krtld_module *module;  /* loaded */
-	uint64_t *addresses;          /* [nsections] where each loaded section goes */
-	bool *placed;                 /* [nsections] whether the layout says so */
+	struct krtld_plan plans[KRTLD_REGIONS];
+	uint64_t regions[KRTLD_REGIONS]; /* where each region goes */
+	uint64_t *addresses;             /* [nsections] where each loaded section goes */
+	bool *placed;                    /* [nsections] whether the layout says so */
 };
 
 /* What OBJECTs define for one another. */
@@ -59,7 +61,13 @@ struct definition {
 /* Addresses that are taken. */
 struct extent {
 	uint64_t start;
-	uint64_t end; /* behind the last byte */
+	uint64_t end; /* after the last byte */
+};
+
+/* Where addresses are given away. */
+struct room {
+	uint64_t next;  /* from there on */
+	uint64_t floor; /* or, where there is none up to the last address, below that */
 };
 
 struct tool {
@@ -67,16 +75,17 @@ struct tool {
 	unsigned nobjects;
 	const char *cpu; /* --cpu, or NULL */
 	const char *dump;
+	const char *own; /* --own, or NULL: names separated by commas */
+	bool link;       /* --link */
 	bool sites;
 	bool json;
 	struct layout layout;
 	struct definition *definitions; /* [ndefinitions], sorted by name, one a name */
 	size_t ndefinitions;
-	struct extent *taken; /* [ntaken], sorted: what the layout says */
+	struct extent *taken; /* [ntaken], sorted; none touches another */
 	size_t ntaken;
-	size_t next_taken; /* the first that the cursor has not passed */
-	uint64_t cursor;   /* from where addresses are given away */
-	uint64_t memory;   /* bytes that may still be allocated */
+	size_t room_taken;      /* extents that memory holds */
+	struct object *loading; /* the OBJECT that krtld_load() is at */
 	struct krtld krtld;
 };
 
@@ -101,16 +110,16 @@ int read_layout(struct tool *tool, const char *path);
 const struct layout_symbol *layout_symbol(const struct layout *layout, const char *name);
 
 /* ---- tool_place.c ---- */
-/* Gives every section, stub and COMMON symbol an address. Returns an exit status. */
+/* Gives every section, region and stub an address. Returns an exit status. */
 int plan_addresses(struct tool *tool);
 /* Reserves that much; 0 if there is none. */
-uint64_t give_address(struct tool *tool, uint64_t size, uint64_t align);
+uint64_t give_address(struct tool *tool, struct room *room, uint64_t size, uint64_t align);
 
 /* ---- tool_define.c ---- */
 /* Collects what the OBJECTs define. */
 void collect_definitions(struct tool *tool);
 const struct definition *find_definition(const struct tool *tool, const char *name);
-/* Whether the first OBJECT is unix. */
+/* Whether the first OBJECT is unix: it defines a stub, hidden or not. */
 bool defines_stubs(const struct tool *tool);
 
 /* ---- tool_cpu.c ---- */

@@ -1,7 +1,7 @@
 /*
  * What the OBJECTs of the host tool define for one another. krtld resolves a module against those
  * loaded before it; the tool knows all of them beforehand, chooses their addresses, and so can
- * answer for a later one. That way OBJECTs may be given in any order and refer to each other.
+ * answer for a later one: with --link. Without unix it finds here what alternatives refer to.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,13 +16,11 @@ static unsigned rank_of(const struct elf64_sym *symbol, uint32_t section)
 }
 
 /* Whether another OBJECT may see the symbol, at an address that can be known. */
-static bool is_definition(const struct krtld_module *module, const struct elf64_sym *symbol,
-			  uint32_t section)
+static bool is_definition(const struct krtld *krtld, const struct krtld_module *module,
+			  const struct elf64_sym *symbol, uint32_t section)
 {
-	unsigned visibility = ELF64_ST_VISIBILITY(symbol->st_other);
-
 	if (ELF64_ST_BIND(symbol->st_info) == STB_LOCAL || section == SHN_UNDEF ||
-	    (visibility != STV_DEFAULT && visibility != STV_PROTECTED))
+	    krtld_is_own(krtld, module, symbol))
 		return false;
 	return section >= module->nsections || krtld_is_loaded(&module->private->shdrs[section]);
 }
@@ -35,16 +33,18 @@ static void add_definitions(struct tool *tool, unsigned object)
 		struct elf64_sym symbol = krtld_symbol(module, i);
 		uint32_t section = krtld_symbol_section(module, &symbol, i);
 
-		if (!is_definition(module, &symbol, section))
+		if (!is_definition(&tool->krtld, module, &symbol, section))
 			continue;
-		tool->definitions[tool->ndefinitions++] =
-		    (struct definition){.name = krtld_symbol_name(module, &symbol),
-					.value = symbol.st_value,
-					.size = symbol.st_size,
-					.align = symbol.st_value ? symbol.st_value : 1,
-					.object = object,
-					.section = section,
-					.rank = rank_of(&symbol, section)};
+		tool->definitions[tool->ndefinitions++] = (struct definition){
+		    .name = krtld_symbol_name(module, &symbol),
+		    .value = section == KRTLD_IN_COMMON
+				 ? module->private->values[i].value /* planned */
+				 : symbol.st_value,
+		    .size = symbol.st_size,
+		    .align = symbol.st_value ? symbol.st_value : 1,
+		    .object = object,
+		    .section = section,
+		    .rank = rank_of(&symbol, section)};
 	}
 }
 
@@ -107,11 +107,14 @@ const struct definition *find_definition(const struct tool *tool, const char *na
 bool defines_stubs(const struct tool *tool)
 {
 	const struct hot_table *table = tool->krtld.machine->table;
+	const struct krtld_module *module = tool->objects[0].checked;
 
-	for (unsigned i = 0; i < table->nhotinlines; i++) {
-		const struct definition *found = find_definition(tool, table->hotinlines[i].name);
+	for (uint32_t i = 1; i < module->private->nsymbols; i++) {
+		struct elf64_sym symbol = krtld_symbol(module, i);
 
-		if (found && found->object == 0)
+		if (ELF64_ST_BIND(symbol.st_info) != STB_LOCAL &&
+		    krtld_symbol_section(module, &symbol, i) != SHN_UNDEF &&
+		    hot_find(table, krtld_symbol_name(module, &symbol)) != HOT_NONE)
 			return true;
 	}
 	return false;

@@ -60,14 +60,16 @@ bool read_object(struct object *object)
 	return read_file(object->path, &object->bytes, &object->size);
 }
 
-static bool write_file(const char *path, const uint8_t *bytes, size_t size)
+/* Zeros, which sections without contents are, take no room on the disk. */
+static bool write_file(const char *path, const uint8_t *bytes, size_t size, bool zeros)
 {
 	FILE *file = fopen(path, "wb");
 	bool ok;
 
 	if (!file)
 		return cannot(path, "created");
-	ok = fwrite(bytes, 1, size, file) == size;
+	ok = (zeros && ftruncate(fileno(file), (off_t)size) == 0) ||
+	     fwrite(bytes, 1, size, file) == size;
 	if (fclose(file) != 0 || !ok)
 		return cannot(path, "written");
 	return true;
@@ -90,7 +92,7 @@ static bool dump_got(const struct krtld_module *module, const char *directory, c
 		return true;
 	snprintf(path, size, "%s/got%lx.bin", directory, own->slots);
 	return write_file(path, module->regions[KRTLD_RODATA].bytes + own->got_offset,
-			  (size_t)own->nslots * KRTLD_SLOT);
+			  (size_t)own->nslots * KRTLD_SLOT, false);
 }
 
 static bool dump_object(const struct object *object, const char *directory)
@@ -101,12 +103,13 @@ static bool dump_object(const struct object *object, const char *directory)
 
 	for (uint32_t i = 1; ok && i < object->module->nsections; i++) {
 		const struct krtld_section *section = &object->module->sections[i];
+		const struct elf64_shdr *shdr = &object->module->private->shdrs[i];
 
-		if (!krtld_is_loaded(&object->module->private->shdrs[i]))
+		if (!krtld_is_loaded(shdr))
 			continue;
 		snprintf(path, size, "%s/sec%u.bin", directory, i);
 		ok = write_file(path, section->size ? section->bytes : (const uint8_t *)"",
-				section->size);
+				section->size, shdr->sh_type == SHT_NOBITS);
 	}
 	free(path);
 	return ok;

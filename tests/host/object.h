@@ -55,6 +55,8 @@ Elf64_Ehdr *image_header(const struct image *image);
 Elf64_Shdr *image_section(const struct image *image, const char *name);
 unsigned image_section_index(const struct image *image, const char *name);
 Elf64_Sym *image_symbol(const struct image *image, const char *name);
+/* The same; NULL: there is none. */
+Elf64_Sym *image_symbol_if_any(const struct image *image, const char *name);
 /* The n-th relocation of that section, from 0. */
 Elf64_Rela *image_rela(const struct image *image, const char *section, unsigned n);
 

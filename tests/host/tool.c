@@ -77,8 +77,8 @@ Test(tool, wrong_use_is_status_64)
 
 Test(tool, help_is_status_0_and_names_every_option)
 {
-	static const char *const options[] = {"--cpu",   "--layout", "--dump",
-					      "--sites", "--json",   "--help"};
+	static const char *const options[] = {"--cpu",  "--layout", "--dump", "--sites",
+					      "--json", "--link",   "--own",  "--help"};
 	const struct run *r = run(KRTLD "--help");
 
 	expect_status(r, 0, "--help");
@@ -344,14 +344,67 @@ static const char *defines(const char *file, const char *name, const char *needs
 	return run_write_object(file, o);
 }
 
-Test(tool, objects_may_refer_to_one_another)
+Test(tool, objects_may_refer_to_those_before_them)
+{
+	defines("a.o", "fa", "smap_enable");
+	defines("b.o", "fb", "fa");
+	expect_status(run(KRTLD "$T/a.o $T/b.o"), 0, "a and b");
+	run_expect(run(KRTLD "$T/b.o $T/a.o"), 2, "b.o: .text+0x1: symbol `fa' is undefined");
+	expect_status(run(KRTLD "$T/b.o"), 2, "b alone");
+	expect_status(run(KRTLD "$T/a.o $T/a.o"), 64, "a twice");
+}
+
+Test(tool, as_one_set_objects_may_refer_to_one_another)
 {
 	defines("a.o", "fa", "fb");
 	defines("b.o", "fb", "fa");
-	expect_status(run(KRTLD "$T/a.o $T/b.o"), 0, "a and b");
-	expect_status(run(KRTLD "$T/b.o $T/a.o"), 0, "b and a");
-	expect_status(run(KRTLD "$T/a.o"), 2, "a alone");
-	expect_status(run(KRTLD "$T/a.o $T/a.o"), 64, "a twice");
+	expect_status(run(KRTLD "--link $T/a.o $T/b.o"), 0, "a and b");
+	expect_status(run(KRTLD "--link $T/b.o $T/a.o"), 0, "b and a");
+	expect_status(run(KRTLD "--link $T/a.o"), 2, "a alone");
+	expect_status(run(KRTLD "$T/a.o $T/b.o"), 2, "a and b, as the kernel does");
+}
+
+Test(tool, a_name_that_is_each_objects_own_does_not_collide)
+{
+	defines("a.o", "fa", "smap_enable");
+	defines("b.o", "fa", "smap_enable");
+	defines("c.o", "fc", "fa");
+	run_expect(run(KRTLD "$T/a.o $T/b.o"), 2, "b.o: symbol `fa' is defined twice, first in ");
+	run_expect(run(KRTLD "$T/a.o $T/b.o"), 2,
+		   "/a.o; hide it where it is a module's own: static");
+	expect_status(run(KRTLD "--own fa $T/a.o $T/b.o"), 0, "--own fa");
+	expect_status(run(KRTLD "--own x,fa,y $T/a.o $T/b.o"), 0, "--own x,fa,y");
+	expect_status(run(KRTLD "--own f,faa,a $T/a.o $T/b.o"), 2, "--own of other names");
+	expect_status(run(KRTLD "$T/a.o $T/c.o"), 0, "fa is exported");
+	expect_status(run(KRTLD "--own fa $T/a.o $T/c.o"), 2, "fa is a's own");
+	expect_status(run(KRTLD "--own fa --link $T/a.o $T/c.o"), 2, "fa is a's own in a link too");
+	expect_status(run(KRTLD "--own"), 64, "--own without names");
+}
+
+/* A module's _init is what the kernel runs, and not what a program on another machine does. */
+Test(tool, nothing_of_an_object_is_run)
+{
+	struct object *o = object_new();
+
+	object_global(o, "_init", object_text(o, ".text", "0f 0b 90 90 90 90 90 90"), 0);
+	run_write_object("it.o", o);
+	expect_status(run(KRTLD "$T/it.o"), 0, "an _init that is ud2");
+}
+
+/* Names of C++ may be of any length: what is left out is in the name, and the reason is there. */
+Test(tool, a_message_is_never_cut)
+{
+	static char name[60000];
+	struct object *o = object_new();
+	unsigned text = object_text(o, ".text", "e8 00 00 00 00");
+	const struct run *r;
+
+	memset(name, 'n', sizeof(name) - 1);
+	object_rela(o, text, 1, R_X86_64_PLT32, object_undefined(o, name), -4);
+	r = run(KRTLD "%s", run_write_object("it.o", o));
+	expect_status(r, 2, "a long name");
+	cr_expect(strstr(r->errors, "' is undefined, no loaded module defines it\n"), "%s",
+		  r->errors);
 }
 
 Test(tool, a_name_defined_twice_is_refused)

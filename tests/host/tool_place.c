@@ -167,7 +167,9 @@ Test(tool_place, there_is_room_around_a_section_near_address_0)
 		run_expect(lay_out(layout), 0, " 10 .bss");
 	}
 	run_expect(lay_out("section 1 2000\nsection 2 ffffffffffffffe0\n"), 0,
-		   "section 3 1000 10 .bss");
+		   "section 3 3000 10 .bss");
+	run_expect(lay_out("section 1 fffffffffffff000\nsection 2 ffffffffffffffe0\n"), 0,
+		   "section 3 ffffffffffffe000 10 .bss");
 }
 
 /* Zeros that fill nearly all addresses: .text, `common' and at last krtld itself find none. */
@@ -198,31 +200,124 @@ Test(tool_place, where_no_address_is_left_for_a_common_symbol_it_is_refused)
 	object_symbol(object, "common", STB_GLOBAL, STT_OBJECT, SHN_COMMON, 1, 0x1001);
 	run_write_object("it.o", object);
 	run_expect(lay_out(FULL), 2, "no address is left for everything, place more sections");
-	/* Where the layout says, there is room for it, but not for the zeros. */
-	run_expect(lay_out(FULL "symbol fffffffffffff000 common\n"), 2, "no memory");
+	/* With room for it, it is the zeros that find none. */
+	object = full_object();
+	object_symbol(object, "common", STB_GLOBAL, STT_OBJECT, SHN_COMMON, 1, 0xf00);
+	run_write_object("it.o", object);
+	run_expect(lay_out(FULL), 2,
+		   "no memory for the read-only data, bytes wanted: 0xffffffffffffe000");
 }
 
-Test(tool_place, where_no_address_is_left_for_a_region_it_is_refused)
+/* Text at the last page, of that many bytes, that wants a slot of 8 bytes and its alignment. */
+static void full_object_with_got(size_t size)
+{
+	static const uint8_t bytes[0x1000];
+	struct object *object = full_object();
+	unsigned text = object_section(object, ".text", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, 1,
+				       bytes, size);
+
+	object_rela(object, text, 3, R_X86_64_GOTPCREL, object_local(object, "it", text, 0), -4);
+	run_write_object("it.o", object);
+}
+
+Test(tool_place, where_no_address_is_left_for_a_got_it_is_refused)
+{
+	full_object_with_got(0xff8);
+	run_expect(lay_out(FULL "section 3 fffffffffffff000\n"), 2,
+		   "no address is left for everything, place more sections");
+	full_object_with_got(0xf00);
+	run_expect(lay_out(FULL "section 3 fffffffffffff000\n"), 2,
+		   "no memory for the read-only data, bytes wanted: 0xffffffffffffe008");
+}
+
+Test(tool_place, sections_that_need_more_than_64_bits_are_refused)
 {
 	struct object *object = full_object();
 
-	object_section(object, ".text", SHT_NOBITS, SHF_ALLOC | SHF_EXECINSTR, 1, NULL, 0xf00);
+	object_section(object, ".zeros.c", SHT_NOBITS, SHF_ALLOC, 1, NULL, 0x2001);
 	run_write_object("it.o", object);
-	run_expect(lay_out(FULL "section 3 fffffffffffff000\n"), 2,
-		   "no memory for the text, bytes wanted: 0xf00");
+	run_expect(lay_out(""), 2, "it.o: its sections need more than 64 bits of addresses");
 }
 
-Test(tool_place, regions_of_more_than_1_gib_are_refused)
+/* The kernel's memory is the kernel's affair: zeros take none here, nor on the disk. */
+Test(tool_place, zeros_may_be_larger_than_memory)
 {
 	struct object *object = object_new();
 
-	object_bss(object, ".bss", 1ul << 30);
+	object_bss(object, ".bss", 5ul << 30);
+	object_data(object, ".data", ZEROS);
 	run_write_object("it.o", object);
-	run_expect(lay_out("section 1 10000000\n"), 0, "section 1 ");
-	object_bss(object, ".bss.more", 8);
+	run_expect(run(KRTLD "--dump $T/dump $T/it.o && stat -c '%%s' $T/dump/sec1.bin && "
+			     "[ $(stat -c '%%b' $T/dump/sec1.bin) -lt 1000 ] && echo few"),
+		   0, "5368709120\nfew\n");
+}
+
+/* ---- What lies near what ---- */
+
+/* An object whose text reads `it' through the GOT, and with data; perhaps a COMMON symbol too. */
+static void reaching_object(const char *file, const char *it, const char *common)
+{
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text", ZEROS ZEROS);
+
+	object_data(object, ".data", ZEROS);
+	object_rela(object, text, 3, R_X86_64_GOTPCREL, object_global(object, it, text, 0), -4);
+	if (common)
+		object_rela(object, text, 12, R_X86_64_PC32,
+			    object_symbol(object, common, STB_GLOBAL, STT_OBJECT, SHN_COMMON, 8, 8),
+			    -4);
+	run_write_object(file, object);
+}
+
+Test(tool_place, objects_may_be_too_far_apart_to_reach_each_other)
+{
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text", "e8 00 00 00 00");
+
+	reaching_object("a.o", "one", "common_of_a");
+	reaching_object("b.o", "two", "common_of_b");
+	run_write_text("layout", "object DIR/a.o\nsection 1 10000000\n"
+				 "object DIR/b.o\nsection 1 7f0000000000\n");
+	run("sed -i s:DIR:$T: $T/layout");
+	run_expect(run(KRTLD "--layout $T/layout $T/a.o $T/b.o"), 0,
+		   "\nsection 2 10001008 10 .data\n");
+	run_expect(run(KRTLD "--layout $T/layout $T/a.o $T/b.o"), 0,
+		   "\nsection 2 7f0000001008 10 .data\n");
+	/* A call from one to the other does not reach. */
+	object_rela(object, text, 1, R_X86_64_PLT32, object_undefined(object, "one"), -4);
+	run_write_object("b.o", object);
+	run_expect(run(KRTLD "--layout $T/layout $T/a.o $T/b.o"), 2, "against `one' overflows");
+}
+
+/* A large section between text and what must be near it, or data far above, does not matter. */
+Test(tool_place, what_a_layout_leaves_out_is_near_the_text)
+{
+	reaching_object("it.o", "it", NULL);
+	run_expect(lay_out("section 1 10000000\nsection 2 ffffffff80000000\n"), 0, "section 1 ");
+	run_expect(lay_out("section 1 ffffffff80000000\nsection 2 1000\n"), 0, "section 1 ");
+}
+
+/* modinfo prints such a layout: then COMMON symbols and the GOT are where the guest has them. */
+Test(tool_place, a_region_that_is_laid_out_as_krtld_does_lies_just_there)
+{
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text", ZEROS);
+
+	object_rodata(object, ".rodata.a", "01 02 03");
+	object_section(object, ".rodata.b", SHT_PROGBITS, SHF_ALLOC, 4, "abcd", 5);
+	object_rela(object, text, 3, R_X86_64_GOTPCREL, object_global(object, "it", text, 0), -4);
 	run_write_object("it.o", object);
-	run_expect(lay_out("section 1 10000000\n"), 2,
-		   "no memory for the data, bytes wanted: 0x40000008");
+	/* .rodata.b at offset 4, the GOT at 16. */
+	run_write_text("layout", "section 1 10000000\nsection 2 10008000\nsection 3 10008004\n");
+	run_expect(run(KRTLD "--layout $T/layout --dump $T/a $T/it.o && ls $T/a"), 0,
+		   "got10008010.bin");
+	run_write_text("layout", "section 1 10000000\nsection 2 10008000\nsection 3 10008008\n");
+	run_expect(run(KRTLD "--layout $T/layout --dump $T/b $T/it.o && ls $T/b"), 0,
+		   "got10001008.bin");
+	run_write_text("layout", "section 1 10000000\nsection 2 10008000\nsection 3 10008004\n"
+				 "symbol 10008012 in_the_way\n");
+	run_expect(run(KRTLD "--layout $T/layout --dump $T/c $T/it.o && ls $T/c"), 0,
+		   "got10001008.bin");
 }
 
 /* ---- Several objects ---- */
@@ -240,50 +335,68 @@ static void object_of_it(const char *file, unsigned bind, unsigned section, uint
 }
 
 /* Dumps a.o and b.o, placed by $T/layout, and prints the pointer of each. */
-static const struct run *pointers(void)
+static const struct run *pointers(const char *option)
 {
 	return run("echo object $T/a.o >$T/objects; echo section 1 10000000 >>$T/objects; "
 		   "echo object $T/b.o >>$T/objects; echo section 1 20000000 >>$T/objects; "
 		   "cat $T/layout >>$T/objects; " KRTLD
-		   "--layout $T/objects --dump $T/dump $T/a.o $T/b.o && "
-		   "od -An -tx8 -N8 $T/dump/sec1.bin && od -An -tx8 -N8 $T/dump/2/sec1.bin");
+		   "--layout $T/objects --dump $T/dump %s $T/a.o $T/b.o && "
+		   "od -An -tx8 -N8 $T/dump/sec1.bin && od -An -tx8 -N8 $T/dump/2/sec1.bin",
+		   option);
 }
 
 #define AT(a, b) " 00000000" a "\n 00000000" b "\n"
 
-Test(tool_place, a_common_symbol_of_two_objects_is_one)
+Test(tool_place, as_one_set_a_common_symbol_of_two_objects_is_one)
 {
 	run_write_text("layout", "");
 	object_of_it("a.o", STB_GLOBAL, SHN_COMMON, 8, 16);
 	object_of_it("b.o", STB_GLOBAL, SHN_COMMON, 0x40000, 4);
-	run_expect(pointers(), 0, AT("20040000", "20040000"));
+	run_expect(pointers("--link"), 0, AT("10040000", "10040000"));
+	run_expect(pointers(""), 2, "has not the size and alignment of this COMMON symbol");
 	object_of_it("a.o", STB_GLOBAL, SHN_COMMON, 0x80000, 16);
 	object_of_it("b.o", STB_GLOBAL, SHN_COMMON, 0, 400);
-	run_expect(pointers(), 0, AT("20080000", "20080000"));
+	run_expect(pointers("--link"), 0, AT("10100000", "10100000"));
+	run_expect(pointers(""), 2, "symbol `it' is defined twice");
 	run_write_text("layout", "symbol 30000000 it\n");
-	run_expect(pointers(), 0, AT("30000000", "30000000"));
+	run_expect(pointers("--link"), 0, AT("30000000", "30000000"));
+	run_expect(pointers(""), 0, AT("30000000", "30000000"));
 }
 
-Test(tool_place, a_definition_takes_the_place_of_a_common_symbol)
+/* It follows the data of the first: 16 bytes. */
+Test(tool_place, a_common_symbol_is_the_first_objects)
+{
+	run_write_text("layout", "");
+	object_of_it("a.o", STB_GLOBAL, SHN_COMMON, 8, 16);
+	object_of_it("b.o", STB_GLOBAL, SHN_COMMON, 8, 16);
+	run_expect(pointers(""), 0, AT("10000010", "10000010"));
+}
+
+Test(tool_place, as_one_set_a_definition_takes_the_place_of_a_common_symbol)
 {
 	run_write_text("layout", "");
 	object_of_it("a.o", STB_GLOBAL, SHN_COMMON, 8, 16);
 	object_of_it("b.o", STB_GLOBAL, 1, 8, 8);
-	run_expect(pointers(), 0, AT("20000008", "20000008"));
+	run_expect(pointers("--link"), 0, AT("20000008", "20000008"));
+	run_expect(pointers(""), 2, "symbol `it' is defined twice");
 	object_of_it("b.o", STB_WEAK, 1, 4, 8);
-	run_expect(pointers(), 0, AT("20000004", "20000004"));
+	run_expect(pointers("--link"), 0, AT("20000004", "20000004"));
+	run_expect(pointers(""), 0, AT("10000010", "10000010"));
 }
 
-Test(tool_place, a_strong_definition_wins_over_a_weak_one)
+Test(tool_place, as_one_set_a_strong_definition_wins_over_a_weak_one)
 {
 	run_write_text("layout", "");
 	object_of_it("a.o", STB_WEAK, 1, 4, 4);
 	object_of_it("b.o", STB_GLOBAL, 1, 8, 8);
-	run_expect(pointers(), 0, AT("20000008", "20000008"));
+	run_expect(pointers("--link"), 0, AT("20000008", "20000008"));
+	run_expect(pointers(""), 2, "symbol `it' is defined twice");
 	object_of_it("b.o", STB_WEAK, 1, 8, 8);
-	run_expect(pointers(), 0, AT("10000004", "10000004"));
+	run_expect(pointers("--link"), 0, AT("10000004", "10000004"));
+	run_expect(pointers(""), 0, AT("10000004", "10000004"));
 	object_of_it("a.o", STB_GLOBAL, 1, 4, 4);
-	run_expect(pointers(), 0, AT("10000004", "10000004"));
+	run_expect(pointers("--link"), 0, AT("10000004", "10000004"));
+	run_expect(pointers(""), 0, AT("10000004", "10000004"));
 }
 
 Test(tool_place, an_absolute_symbol_is_what_it_says)
@@ -291,7 +404,7 @@ Test(tool_place, an_absolute_symbol_is_what_it_says)
 	run_write_text("layout", "");
 	object_of_it("a.o", STB_GLOBAL, SHN_UNDEF, 0, 0);
 	object_of_it("b.o", STB_GLOBAL, SHN_ABS, 0x1234, 0);
-	run_expect(pointers(), 0, AT("00001234", "00001234"));
+	run_expect(pointers("--link"), 0, AT("00001234", "00001234"));
 }
 
 /* What another object may not see, it does not get. */
@@ -305,10 +418,14 @@ static void expect_unseen(unsigned visibility)
 	image_symbol(&image, "it")->st_other = (unsigned char)visibility;
 	run_write("b.o", image.bytes, image.size);
 	object_of_it("a.o", STB_GLOBAL, SHN_UNDEF, 0, 0);
-	if (visibility == STV_PROTECTED)
-		run_expect(run(KRTLD "$T/a.o $T/b.o"), 0, "section 1 ");
-	else
-		run_expect(run(KRTLD "$T/a.o $T/b.o"), 2, "symbol `it' is undefined");
+	for (unsigned i = 0; i < 2; i++) {
+		const char *command = i ? KRTLD "--link $T/a.o $T/b.o" : KRTLD "$T/b.o $T/a.o";
+
+		if (visibility == STV_PROTECTED)
+			run_expect(run("%s", command), 0, "section 1 ");
+		else
+			run_expect(run("%s", command), 2, "symbol `it' is undefined");
+	}
 }
 
 Test(tool_place, a_hidden_symbol_is_no_definition_for_another_object)
@@ -326,7 +443,8 @@ Test(tool_place, a_symbol_that_is_not_loaded_is_no_definition_for_another_object
 		      object_section(object, ".note", SHT_PROGBITS, 0, 1, "a note", 7), 0);
 	run_write_object("b.o", object);
 	object_of_it("a.o", STB_GLOBAL, SHN_UNDEF, 0, 0);
-	run_expect(run(KRTLD "$T/a.o $T/b.o"), 2, "symbol `it' is undefined");
+	run_expect(run(KRTLD "$T/b.o $T/a.o"), 2, "symbol `it' is undefined");
+	run_expect(run(KRTLD "--link $T/b.o $T/a.o"), 2, "symbol `it' is undefined");
 }
 
 /* ---- unix ---- */
