@@ -29,7 +29,7 @@ struct frame; /* arch/amd64/frame.h */
 /* Memory that programs leave to the kernel, in pages. */
 #define PAGES_RESERVED 64
 
-#define CMDLINE_MAX    1024
+#define CMDLINE_MAX    4096
 #define ARG_MAX        128
 #define STACK_SIZE     (4 * PAGE_SIZE)
 
@@ -94,6 +94,7 @@ struct archive {
 	const uint8_t *bytes;
 	size_t size;
 };
+bool cpio_check(const struct archive *archive, char *why, size_t size);
 bool cpio_find(const struct archive *archive, const char *name, struct archive *file);
 const char *cpio_list(const struct archive *archive, size_t *position);
 
@@ -126,6 +127,7 @@ bool parse_number(const char *s, uint64_t *value); /* decimal, or hexadecimal wi
 bool parse_hex(const char *s, uint64_t *value);    /* hexadecimal, with 0x or without */
 
 /* common/args.c: the boot arguments, NAME or NAME=VALUE, separated by blanks */
+void args_take(char *cmdline, const char *line, size_t n);
 bool args_next(const char *cmdline, size_t *position, char *word, size_t size);
 bool args_find(const char *cmdline, const char *name, char *value, size_t size);
 
@@ -227,6 +229,11 @@ void unix_main(struct bootinfo *info) __attribute__((noreturn));
 unsigned acpi_count_cpus(uint64_t rsdp); /* 0: the machine does not say */
 unsigned acpi_cpus(uint64_t rsdp, uint32_t *ids, unsigned max);
 
+/* arguments.c: those that main.c hands over */
+void arguments_init(const struct bootinfo *info);
+void arguments_help(void);
+bool boot_argument(const char *name, char *value, size_t size);
+
 /* console.c: keys, for the prompt or for the program that runs */
 extern struct device console_device;
 char serial_get(void);
@@ -238,7 +245,7 @@ void cpus_print(void);
 void cpus_list(void);
 
 /* features.c */
-bool boot_argument(const char *name, char *value, size_t size);
+bool feature_disabled(void *ctx, const char *name); /* by the boot argument disable_NAME=1 */
 void features_init(const struct bootinfo *info);
 bool feature_has(unsigned feature); /* HOT_FEATURE_… */
 void features_list(void);
@@ -273,6 +280,7 @@ bool module_unload(const char *name);
 void modules_list(void);
 void modules_offer(struct completion *completion); /* those of the archive */
 bool archive_find(const char *name, struct archive *file);
+bool module_in_archive(const char *name);
 void module_show(const struct krtld_module *module);
 
 /* names.c */
@@ -394,6 +402,7 @@ int suword32(uint64_t to, uint32_t value);
 int suword64(uint64_t to, uint64_t value);
 
 /* arch/amd64/apic.c */
+#define TIMER_HZ_MAX 20000
 uint32_t apic_read(unsigned offset);
 void apic_write(unsigned offset, uint32_t value);
 void apic_command(uint32_t cpu, uint32_t command);

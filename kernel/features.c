@@ -9,23 +9,17 @@
 #include "hottable.h"
 #include "kernel/defs.h"
 
-static const char *cmdline;
 static unsigned ncpus;
-
-bool boot_argument(const char *name, char *value, size_t size)
-{
-	return args_find(cmdline, name, value, size);
-}
 
 static bool argument_is_1(const char *prefix, const char *name)
 {
 	char argument[ARG_MAX], value[ARG_MAX];
 
 	ksnprintf(argument, sizeof(argument), "%s%s", prefix, name);
-	return args_find(cmdline, argument, value, sizeof(value)) && strcmp(value, "1") == 0;
+	return boot_argument(argument, value, sizeof(value)) && strcmp(value, "1") == 0;
 }
 
-static bool feature_disabled(void *ctx, const char *name)
+bool feature_disabled(void *ctx, const char *name)
 {
 	(void)ctx;
 	return argument_is_1("disable_", name);
@@ -43,40 +37,11 @@ static const struct hot_env env = {
     .disabled = feature_disabled,
 };
 
-static bool feature_known(const char *name)
-{
-	for (unsigned i = 0; i < hot_table.nfeatures; i++)
-		if (strcmp(hot_table.features[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-static void check_argument(char *word)
-{
-	char *equals = strchr(word, '=');
-	const char *value = equals ? equals + 1 : "";
-
-	if (equals)
-		*equals = '\0';
-	if (strncmp(word, "disable_", 8) != 0)
-		return;
-	if (!feature_known(word + 8))
-		kprintf("warning: boot argument %s: no feature %s; `features` lists them\n", word,
-			word + 8);
-	else if (strcmp(value, "1") != 0 && strcmp(value, "0") != 0)
-		kprintf("warning: boot argument %s=%s: only %s=1 has an effect\n", word, value,
-			word);
-}
-
 void features_init(const struct bootinfo *info)
 {
 	struct hot_features features;
-	char word[ARG_MAX];
 
-	cmdline = info->cmdline;
 	ncpus = acpi_count_cpus(info->rsdp);
-	for (size_t position = 0; args_next(cmdline, &position, word, sizeof(word));)
-		check_argument(word);
 	hot_features_read(&hot_table, &env, &features);
 	hot_decide(krtld.machine, &features);
 }

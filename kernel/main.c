@@ -53,6 +53,7 @@ void unix_main(struct bootinfo *info)
 	traps_init();            /* from here on an exception is a panic that says where */
 	paging_drop_low();       /* and the boot program is out of reach */
 	cpu_init();              /* SMEP, UMIP, FSGSBASE: what needs no patching */
+	arguments_init(info);    /* what is asked for, and what of it makes no sense */
 	features_init(info);     /* read the CPU's features once, and decide */
 	modules_boot();          /* the disassembler and the tracer: there at the first stop, too */
 	mdb_start("early");      /* boot argument -kd=early: stop before unix is patched */

@@ -71,22 +71,35 @@ bool archive_find(const char *name, struct archive *file)
 	return cpio_find(&archive, name, file);
 }
 
+static bool find_object(const char *name, struct archive *file)
+{
+	char path[NAME_MAX_SIZE + 16];
+
+	ksnprintf(path, sizeof(path), "modules/%s.ko", name);
+	return strlen(name) < NAME_MAX_SIZE && archive_find(path, file);
+}
+
+bool module_in_archive(const char *name)
+{
+	struct archive file;
+
+	return find_object(name, &file);
+}
+
 /* A copy of the object, which lives and dies with the module. NULL after a message. */
 static struct object *read_object(const char *name)
 {
-	char path[NAME_MAX_SIZE + 16];
 	struct archive file;
 	struct object *object;
 
-	ksnprintf(path, sizeof(path), "modules/%s.ko", name);
-	if (strlen(name) >= NAME_MAX_SIZE || !cpio_find(&archive, path, &file)) {
+	if (!find_object(name, &file)) {
 		kprintf("modload: no module %s in the boot archive; modinfo lists what there is\n",
 			name);
 		return NULL;
 	}
 	object = kas_alloc(sizeof(*object) + file.size, PAGE_SIZE);
 	if (!object) {
-		kprintf("modload: no memory for the %lu bytes of %s\n", file.size, path);
+		kprintf("modload: no memory for the %lu bytes of %s\n", file.size, name);
 		return NULL;
 	}
 	ksnprintf(object->name, sizeof(object->name), "%s", name);
@@ -134,12 +147,10 @@ bool module_load(const char *name)
 /* The module, the copy of its object, and a rest of which the boot still needs a little. */
 static bool has_room(const char *name)
 {
-	char path[NAME_MAX_SIZE + 16];
 	struct archive file;
 	uint64_t need, have = pages.nfree * PAGE_SIZE;
 
-	ksnprintf(path, sizeof(path), "modules/%s.ko", name);
-	if (!cpio_find(&archive, path, &file))
+	if (!find_object(name, &file))
 		return true; /* load() says so */
 	need = 2 * file.size + BOOT_REST;
 	if (need > have)

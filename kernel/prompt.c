@@ -145,17 +145,6 @@ static const struct command commands[] = {
 
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static const char boot_arguments[] =
-    "boot arguments:\n"
-    "  disable_FEATURE=1  take a feature for absent, whatever the CPU says\n"
-    "  -k                 a panic enters the debugger\n"
-    "  -kd                the same, and stop at boot once unix is patched; -kd=early: before\n"
-    "  FEATURE=1          decide that a feature declared `boot` holds (up=1: one CPU only)\n"
-    "  nokaslr            put unix at a fixed address\n"
-    "  nmi=count          count non-maskable interrupts: no panic\n"
-    "  timing             print what booting cost\n"
-    "  timer=HZ           how often the timer interrupts\n";
-
 static const struct command *find_command(const char *name)
 {
 	for (unsigned i = 0; i < NCOMMANDS; i++)
@@ -183,7 +172,8 @@ static bool run_help(unsigned argc, char **argv)
 	}
 	for (unsigned i = 0; i < NCOMMANDS; i++)
 		kprintf("%-10s %s\n", commands[i].name, commands[i].arguments);
-	kprintf("help COMMAND says more. %s", boot_arguments);
+	kprintf("help COMMAND says more. ");
+	arguments_help();
 	return true;
 }
 

@@ -64,7 +64,7 @@ static uint64_t choose_base(const char *cmdline)
 {
 	char value[ARG_MAX];
 
-	if (args_find(cmdline, "nokaslr", value, sizeof(value)))
+	if (args_find(cmdline, "nokaslr", value, sizeof(value)) && !*value)
 		return KAS_BASE;
 	return KAS_BASE + random_number() % KAS_SLOTS * PAGE_SIZE;
 }
@@ -93,6 +93,14 @@ static void *allocate(size_t size)
 	return memory;
 }
 
+static void check_archive(void)
+{
+	static char why[2048];
+
+	if (!cpio_check(&info->archive, why, sizeof(why)))
+		panic("the boot archive %s", why);
+}
+
 /* Loads unix, and returns the address of its unix_main(). Its sites stay as they are, because nobody
  * has decided yet. */
 static uint64_t load_unix(void)
@@ -101,8 +109,14 @@ static uint64_t load_unix(void)
 	struct archive file;
 	uint64_t entry;
 
-	if (!cpio_find(&info->archive, info->unix_name, &file))
-		panic("no %s in the boot archive", info->unix_name);
+	check_archive();
+	if (!cpio_find(&info->archive, info->unix_name, &file)) {
+		size_t position = 0;
+		const char *first = cpio_list(&info->archive, &position);
+
+		panic("no %s in the boot archive; its first member is %s", info->unix_name,
+		      first ? first : "missing, too");
+	}
 	loader->ops = &boot_ops;
 	loader->machine = hot_machine_init(allocate(hot_machine_size(&hot_table)), &hot_table);
 	if (!loader->machine)
@@ -134,7 +148,7 @@ void boot_main(uint64_t start_info, uint32_t magic)
 
 	info = allocate(sizeof(*info));
 	ksnprintf(info->unix_name, sizeof(info->unix_name), "unix");
-	ksnprintf(info->cmdline, CMDLINE_MAX, "%s", machine.cmdline);
+	memcpy(info->cmdline, machine.cmdline, CMDLINE_MAX);
 	info->archive.bytes = physmap(machine.archive);
 	info->archive.size = machine.archive_size;
 	info->rsdp = machine.rsdp;

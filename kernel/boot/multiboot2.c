@@ -47,14 +47,32 @@ _Static_assert(sizeof(struct memory_item) == 24, "fixed by multiboot2");
 /* The loader's copy of ACPI's root pointer is in memory that is used again: this one stays. */
 static uint8_t rsdp[RSDP_MAX] __attribute__((aligned(8)));
 
-/* The first tag of that type; NULL: there is none. */
+static const struct tag *after(const struct tag *tag)
+{
+	return (const struct tag *)((uint64_t)tag + ((tag->size + 7) & ~7u));
+}
+
+/* The first tag of that type, from one on; NULL: there is none. */
+static const struct tag *find_from(const struct tag *tag, enum tag_type type)
+{
+	while (tag->type != TAG_END && tag->type != type)
+		tag = after(tag);
+	return tag->type == type ? tag : NULL;
+}
+
 static const struct tag *find(uint64_t boot_info, enum tag_type type)
 {
-	const struct tag *tag = physmap(boot_info + 8);
+	return find_from(physmap(boot_info + 8), type);
+}
 
-	while (tag->type != TAG_END && tag->type != type)
-		tag = (const struct tag *)((uint64_t)tag + ((tag->size + 7) & ~7u));
-	return tag->type == type ? tag : NULL;
+static void read_cmdline(const struct tag *tag, struct machine_info *machine)
+{
+	const char *line = (const char *)(tag + 1);
+	size_t n = 0;
+
+	while (n < tag->size - sizeof(*tag) && line[n])
+		n++;
+	args_take(machine->cmdline, line, n);
 }
 
 static void read_memory(const struct tag *tag, struct machine_info *machine)
@@ -91,9 +109,11 @@ void multiboot2_read(uint64_t boot_info, struct machine_info *machine)
 	const struct tag *memory = find(boot_info, TAG_MEMORY);
 
 	if (cmdline)
-		ksnprintf(machine->cmdline, CMDLINE_MAX, "%s", (const char *)(cmdline + 1));
+		read_cmdline(cmdline, machine);
 	if (!module)
 		panic("no boot archive: GRUB's menu must load it with module2");
+	if (find_from(after(module), TAG_MODULE))
+		panic("several boot modules, and only one is taken, the boot archive");
 	machine->archive = ((const struct tag_module *)module)->start;
 	machine->archive_size = ((const struct tag_module *)module)->end - machine->archive;
 	if (!memory)

@@ -46,10 +46,11 @@ void pvh_read(uint64_t start_info, struct machine_info *machine)
 	if (info->magic != START_INFO_MAGIC || info->version < 1)
 		panic("no PVH start info with a memory map: boot with QEMU's -kernel");
 	if (info->cmdline)
-		ksnprintf(machine->cmdline, CMDLINE_MAX, "%s",
-			  (const char *)physmap(info->cmdline));
+		args_take(machine->cmdline, physmap(info->cmdline), strlen(physmap(info->cmdline)));
 	if (info->nmodules < 1)
 		panic("no boot archive: give QEMU -initrd build/boot.cpio");
+	if (info->nmodules > 1)
+		panic("%u boot modules, and only one is taken, the boot archive", info->nmodules);
 	modules = physmap(info->modules);
 	machine->archive = modules[0].address;
 	machine->archive_size = modules[0].size;

@@ -61,9 +61,9 @@ def cycle(machine: Machine, figures: Figures, show: bool) -> None:
 
 
 def run(count: int, show: bool = False, cpu: str = "max", args: str = "") -> Figures:
-    """Boots and cycles. args: boot arguments; subject=MODULE puts a canary among the modules."""
+    """Boots and cycles. args: boot arguments; cycles.subject=MODULE puts a canary among the modules."""
     figures = Figures()
-    config = make_config(cpu=cpu, args=f"{args} cycles={count}".strip())
+    config = make_config(cpu=cpu, args=f"{args} cycles.count={count}".strip())
     with Machine(config, BOOT_SECONDS + count * CYCLE_SECONDS) as machine:
         try:
             machine.boot()

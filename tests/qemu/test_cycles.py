@@ -30,11 +30,11 @@ def test_modules_that_come_and_go_2000_times_leave_nothing_behind(
     ("unresolved", ["unresolved: loaded or refused, against what is right", "`defined_nowhere'"]),
 ])
 def test_a_canary_among_the_modules_is_found(canary: str, whys: list[str]) -> None:
-    wrong = cycles.run(FEW, args=f"subject={canary}").wrong
+    wrong = cycles.run(FEW, args=f"cycles.subject={canary}").wrong
     for why in whys:
         assert re.search(why, wrong), wrong
 
 
 def test_without_smap_a_window_that_stays_shut_is_the_right_answer() -> None:
     """The accepted twin of wrong_answer: what is right depends on the features."""
-    assert not cycles.run(FEW, cpu="Nehalem", args="subject=wrong_answer").wrong
+    assert not cycles.run(FEW, cpu="Nehalem", args="cycles.subject=wrong_answer").wrong

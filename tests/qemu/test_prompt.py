@@ -144,17 +144,6 @@ def test_a_boot_argument_decides_a_boot_feature() -> None:
         assert guest.features(machine)["up"] == (True, "boot", "decided by boot argument")
 
 
-def test_boot_arguments_that_cannot_be_right_are_warned_about() -> None:
-    with booted(args="disable_smapp=1 disable_smap=yes disable_erms=0 disable_ other=1") as machine:
-        text = machine.boot()
-        said = guest.features(machine)
-    assert "warning: boot argument disable_smapp: no feature smapp; `features` lists" in text
-    assert "warning: boot argument disable_smap=yes: only disable_smap=1 has an effect" in text
-    assert "warning: boot argument disable_: no feature ;" in text
-    assert text.count("warning:") == 3
-    assert said["smap"][0] and said["erms"][0]
-
-
 def test_the_banner_tells_what_the_machine_is() -> None:
     with booted(cpu="Nehalem") as machine:
         text = machine.boot()

@@ -38,7 +38,6 @@
 #define PIT_WAIT      5966    /* counts: 5 ms */
 #define NS_PER_S      1000000000ul
 #define TIMER_HZ      250
-#define TIMER_HZ_MAX  20000
 #define GUESS_HZ      1000000000ul /* of both, where there is no 8254 */
 
 static uint64_t apic_base; /* 0: by model-specific registers (x2APIC) */
@@ -138,9 +137,8 @@ static uint64_t choose_hz(void)
 	char value[ARG_MAX];
 	uint64_t hz;
 
-	if (!boot_argument("timer", value, sizeof(value)))
-		return TIMER_HZ;
-	return parse_number(value, &hz) && hz && hz <= TIMER_HZ_MAX ? hz : TIMER_HZ;
+	return boot_argument("timer", value, sizeof(value)) && parse_number(value, &hz) ? hz
+											: TIMER_HZ;
 }
 
 /* Switches the controller and its timer on; interrupts come when thread_start() lets them. */

@@ -1,9 +1,9 @@
 /*
- * Loads, patches, calls and unloads modules, as often as the boot argument cycles=N says: in an
+ * Loads, patches, calls and unloads modules, as often as the boot argument cycles.count=N says: in an
  * order without pattern, so that they lie at other addresses each time, with those that are refused
  * among them. Then all memory must be as it was. Its _init does it; ../cycles.py boots and reads.
  *
- * subject=MODULE puts a canary in the place of the module answer.
+ * cycles.subject=MODULE puts a canary in the place of the module answer.
  */
 #include "hottable.h"
 #include "tests/qemu/modules/answer.h"
@@ -297,9 +297,9 @@ int _init(void)
 	uint64_t n;
 	bool ok;
 
-	if (boot_argument("subject", name, sizeof(name)))
+	if (boot_argument("cycles.subject", name, sizeof(name)))
 		subjects[0].name = name;
-	if (!boot_argument("cycles", value, sizeof(value)) || !parse_number(value, &n))
+	if (!boot_argument("cycles.count", value, sizeof(value)) || !parse_number(value, &n))
 		return 1;
 	ops.report = report;
 	krtld.ops = &ops;
