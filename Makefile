@@ -240,7 +240,7 @@ test: all tests-built
 	@$(PYTHON) tests/run.py host dsl oracle real bench fuzz qemu
 test-host: build/tests/host-tests build/bin/krtld
 	@$(PYTHON) tests/run.py host
-test-dsl:
+test-dsl: all
 	@$(PYTHON) tests/run.py dsl
 test-qemu: all build/tests/boot.cpio
 	@$(PYTHON) tests/run.py qemu

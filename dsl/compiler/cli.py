@@ -54,9 +54,10 @@ def _compile(arguments: argparse.Namespace, errors: Errors) -> None:
 def _check(arguments: argparse.Namespace, errors: Errors) -> None:
     from .objects import check_objects
 
-    check_objects(
-        arguments.json, arguments.kernel, arguments.modules, set(arguments.external), errors
-    )
+    external = set(arguments.external)
+    lines = check_objects(arguments.json, arguments.kernel, arguments.modules, external, errors)
+    if lines:
+        _say("\n".join(lines) + "\n", sys.stdout)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from elftools.common.exceptions import ELFError  # type: ignore[import]
 from elftools.elf.elffile import ELFFile  # type: ignore[import]
 from elftools.elf.sections import SymbolTableSection  # type: ignore[import]
 
-from . import names
+from . import names, references
 from .report import Errors
 
 _BITCODE = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
@@ -36,6 +36,7 @@ class _Object:
     defined: set[str] = field(default_factory=set)  # global or weak
     local: set[str] = field(default_factory=set)
     undefined: set[str] = field(default_factory=set)  # weak ones may stay so
+    plain: list[references.Reference] = field(default_factory=list)
 
 
 def _refusal(elf: Any) -> tuple[str, str] | None:
@@ -75,7 +76,7 @@ def _symbols(elf: Any, found: _Object) -> None:
                 found.defined.add(symbol.name)
 
 
-def _read(path: str, errors: Errors) -> _Object | None:
+def _read(path: str, stubs: references.Stubs, errors: Errors) -> _Object | None:
     found = _Object(path)
     try:
         with open(path, "rb") as file:
@@ -94,6 +95,7 @@ def _read(path: str, errors: Errors) -> _Object | None:
                 errors.add(path, "object-format", why=refusal[0], way=refusal[1])
                 return None
             _symbols(elf, found)
+            found.plain = references.plain(elf, stubs)
     except OSError as error:
         errors.add(path, "file-unreadable", why=error.strerror or str(error))
         return None
@@ -104,14 +106,14 @@ def _read(path: str, errors: Errors) -> _Object | None:
     return found
 
 
-def _declared(path: str, errors: Errors) -> tuple[set[str], dict[str, str]] | None:
+def _declared(path: str, errors: Errors) -> tuple[references.Stubs, dict[str, str]] | None:
     """Hotinlines; and what the kernel defines for them, with who refers to it."""
     try:
         with open(path, encoding="utf-8") as file:
             described = json.load(file)
         if described["format"] != 1:
             raise ValueError(f"its format is {described['format']}, not 1")
-        stubs = {hotinline["name"] for hotinline in described["hotinlines"]}
+        stubs = references.Stubs(described)
         helpers = {
             name: helper["users"][0]
             for helper in described["helpers"]
@@ -147,13 +149,15 @@ def _module(module: _Object, stubs: set[str], owners: dict[str, str], errors: Er
 
 def check_objects(
     described: str, kernel_path: str, paths: list[str], external: set[str], errors: Errors
-) -> None:
+) -> list[str]:
+    """Returns what is no error, but worth knowing: a line for each reference that is not a site."""
     declared = _declared(described, errors)
-    kernel = _read(kernel_path, errors)
-    modules = [module for module in (_read(path, errors) for path in paths) if module]
+    found_stubs, helpers = declared or (references.Stubs({"hotinlines": []}), {})
+    kernel = _read(kernel_path, found_stubs, errors)
+    modules = [m for m in (_read(path, found_stubs, errors) for path in paths) if m]
     if declared is None or kernel is None:
-        return
-    stubs, helpers = declared
+        return []
+    stubs = set(found_stubs.sizes)
     _kernel(kernel, stubs, helpers, errors)
     owners = dict.fromkeys(kernel.defined, kernel_path)
     for module in modules:
@@ -170,3 +174,8 @@ def check_objects(
             if name.startswith(_KCFI):
                 hint = "link hottypes.o, compiled with -fsanitize=kcfi, into the kernel"
             errors.add(found.path, "object-undefined", symbol=name, nearest=hint)
+    return [
+        f"{found.path}: {plain.place}: a reference to {plain.hotinline}, not a site: {plain.reason}"
+        for found in (kernel, *modules)
+        for plain in found.plain
+    ]
