@@ -110,8 +110,10 @@ void mdb_show(const struct frame *frame)
 {
 	struct mdb mdb = {.dot = frame->rip};
 
-	if (!inside)
-		on_own_stack(show, &mdb);
+	if (inside)
+		return;
+	mdb_break_lift();
+	on_own_stack(show, &mdb);
 }
 
 bool mdb_nmi(void)

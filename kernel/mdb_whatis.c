@@ -48,9 +48,9 @@ static void print_page(uint64_t address)
 	if (!paging_lookup(address, &physical, &user))
 		kprintf("unknown: nothing is mapped there");
 	else if (address - PHYSMAP < PHYSMAP_MAX)
-		kprintf("in the map of physical memory: physical address %lx", address - PHYSMAP);
+		kprintf("in the map of physical memory: physical address 0x%lx", address - PHYSMAP);
 	else
-		kprintf("in a page of %s, at physical address %lx",
+		kprintf("in a page of %s, at physical address 0x%lx",
 			user                            ? "a user's"
 			: address - kas.base < KAS_SIZE ? "the kernel's, of no module and no thread"
 							: "the kernel's, outside its address space",

@@ -64,7 +64,7 @@ bool dump(uint64_t address, size_t n)
 			dump_line(address + done, bytes, got);
 		if (got == want)
 			continue;
-		kprintf("dump: nothing is mapped at %lx\n", address + done + got);
+		kprintf("dump: nothing is mapped at 0x%lx\n", address + done + got);
 		return false;
 	}
 	return true;

@@ -564,6 +564,22 @@ def test_a_step_over_a_site_that_is_a_repeated_string_does_all_of_it(machine: Ma
     machine.read_until(PROMPT)
 
 
+def test_a_step_over_a_site_that_is_a_call_ends_after_the_site() -> None:
+    with booted(cpu="Nehalem") as machine:
+        machine.boot()
+        shown = listing(mdb(machine, "peek::dis"))
+        at = next(n for n, i in enumerate(shown) if i.note.startswith("copy_bytes: call"))
+        set_breakpoint(machine, shown[at].name)
+        while f"at {shown[at].name}\n" not in run_into(machine, "dump 400000 16"):
+            machine.send(b":c\r")
+        assert stop_in(ask(machine, "::step")) == "stepped at copy_bytes_base"
+        machine.send(b":c\r")
+        while either(machine) == STOPPED:
+            assert stop_in(ask(machine, "::step over")) == f"stepped at {shown[at + 1].name}"
+            machine.send(b":c\r")
+        assert "MISMATCH" not in machine.command("hotinlines -v")
+
+
 def test_a_step_at_hlt_and_off_a_breakpoint_there_goes_past_it() -> None:
     """With interrupts off, as a step has them, the CPU would rest for ever."""
     with booted(args="nmi=count") as machine:

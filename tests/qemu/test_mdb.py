@@ -261,7 +261,7 @@ def test_each_command_answers(machine: Machine, command: str, words: list[str]) 
     ("8000000000000000::dis", "mdb: nothing is mapped at 0x8000000000000000"),
     ("ffffffffffffffff::dis -n 2", "mdb: nothing is mapped at 0xffffffffffffffff"),
     ("123456789abcdef01::dis", "mdb: 123456789abcdef01: no symbol"),
-    ("10::dump", "dump: nothing is mapped at 10"),
+    ("10::dump", "dump: nothing is mapped at 0x10"),
     ("peek::dump 0", "mdb: ::dump: the length is a number from 1 to 0t65536, not 0"),
     ("peek::dump x", "mdb: ::dump: the length is a number"),
     ("::dump", "mdb: ::dump: needs an address"),
@@ -376,7 +376,7 @@ def test_whatis_knows_modules_threads_and_memory(machine: Machine) -> None:
     assert whatis(machine, "krtld") == "krtld, in unix's data segment"
     assert whatis(machine, "unix_ops") == "unix_ops, in unix's read-only data segment"
     assert whatis(machine, "ffff800000001234") == \
-        "in the map of physical memory: physical address 1234"
+        "in the map of physical memory: physical address 0x1234"
     assert whatis(machine, "400010").startswith("in a page of a user's, at physical address ")
     assert whatis(machine, "10") == "unknown: nothing is mapped there"
     assert whatis(machine, "8000000000000000") == "unknown: nothing is mapped there"

@@ -72,9 +72,9 @@ def test_a_line_that_is_too_long_is_cut_and_refused(machine: Machine) -> None:
     ("dump unix_main 0", "dump: the length is a number from 1 to 65536, not 0"),
     ("dump unix_main 65537", "dump: the length is a number from 1 to 65536, not 65537"),
     ("dump unix_main many", "dump: the length is a number from 1 to 65536, not many"),
-    ("dump 0x10", "dump: nothing is mapped at 10"),
-    ("dump 0x8000000000000000", "dump: nothing is mapped at 8000000000000000"),
-    ("dump ffffffffffffffff 16", "dump: nothing is mapped at ffffffffffffffff"),
+    ("dump 0x10", "dump: nothing is mapped at 0x10"),
+    ("dump 0x8000000000000000", "dump: nothing is mapped at 0x8000000000000000"),
+    ("dump ffffffffffffffff 16", "dump: nothing is mapped at 0xffffffffffffffff"),
     ("dump 0x11112222333344445", "dump: 0x11112222333344445 is no address"),
 ])
 def test_bad_input_gets_a_clear_answer(machine: Machine, line: str, said: str) -> None:
@@ -109,7 +109,7 @@ def test_dump_stops_where_nothing_is_mapped(machine: Machine) -> None:
     text = machine.command(f"dump {end - 24:#x} 64")
     assert text.splitlines()[0].startswith(f"{end - 24:016x}  5a 5a")
     assert text.splitlines()[1].startswith(f"{end - 8:016x}  5a 5a 5a 5a 5a 5a 5a 5a  ")
-    assert text.splitlines()[2] == f"dump: nothing is mapped at {end:x}"
+    assert text.splitlines()[2] == f"dump: nothing is mapped at {end:#x}"
 
 
 def test_dump_opens_a_window_onto_user_memory_and_closes_it(machine: Machine) -> None:
