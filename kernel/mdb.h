@@ -106,6 +106,7 @@ void mdb_break_delete(struct mdb_call *call);
 void mdb_break_list(struct mdb_call *call);
 bool mdb_break_at(uint64_t address);
 bool mdb_break_any(void);
+bool mdb_break_busy(void);
 void mdb_break_until(uint64_t address, uint64_t rsp);
 void mdb_break_forget_until(void);
 bool mdb_break_until_near(uint64_t address);

@@ -1,8 +1,8 @@
 /*
  * Breakpoints: an int3 at the start of an instruction of unix or of a module, written through a
  * writable view of the text that is gone afterwards. They are in the text only while the system
- * runs and nobody looks: whoever patches or verifies sites, and the debugger itself, lifts them
- * before and arms them after. So a site's owner is always hotpatch.c (a breakpoint's byte is read
+ * runs: what patches or verifies sites, and the debugger itself, lifts them before and arms them
+ * after. So a site's owner is always hotpatch.c (a breakpoint's byte is read
  * anew each time it is armed), and a breakpoint inside a site is refused, but for its start.
  */
 #include "hottable.h"
@@ -21,6 +21,7 @@ static struct breakpoint {
 /* The last one is the debugger's own, for the stack whose pointer is this: mdb_step.c. */
 static struct breakpoint *const until = &breakpoints[BREAKPOINTS];
 static uint64_t until_rsp;
+static bool busy; /* some are armed and some are not: mdb_break_busy() */
 
 /*
  * What runs between an int3 and the moment when all are lifted, and while they are armed: by the
@@ -65,12 +66,14 @@ void mdb_break_lift(void)
 {
 	bool were_on = interrupts_off();
 
+	busy = true;
 	for (unsigned i = 0; i <= BREAKPOINTS; i++) {
 		struct breakpoint *b = &breakpoints[i];
 
 		if (b->armed && poke(b->address, b->byte, NULL))
 			b->armed = false;
 	}
+	busy = false;
 	interrupts_restore(were_on);
 }
 
@@ -80,6 +83,7 @@ void mdb_break_arm(void)
 	bool were_on = interrupts_off();
 	char line[96];
 
+	busy = true;
 	for (unsigned i = 0; i <= BREAKPOINTS; i++) {
 		struct breakpoint *b = &breakpoints[i];
 
@@ -91,7 +95,15 @@ void mdb_break_arm(void)
 			kprintf("mdb: no memory to set the breakpoint at %s\n",
 				mdb_name(b->address, line, sizeof(line)));
 	}
+	busy = false;
 	interrupts_restore(were_on);
+}
+
+/* A step through the two above does not stop in between: an int3 would be taken for the text's own
+ * byte. */
+bool mdb_break_busy(void)
+{
+	return busy;
 }
 
 /* One of them is there, the debugger's own too. */

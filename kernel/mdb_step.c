@@ -123,10 +123,11 @@ enum mdb_step mdb_step_done(struct frame *frame)
 		return kind;
 	step.kind = MDB_STEP_NONE;
 	mend_flags(frame);
-	if (kind == MDB_STEP_PASS && frame->rip == step.rip &&
-	    is_repeated_string(step.instruction)) {
-		begin(frame, kind); /* its breakpoint would be met at each round */
-		return kind;
+	if ((kind == MDB_STEP_PASS && frame->rip == step.rip &&
+	     is_repeated_string(step.instruction)) || /* its breakpoint would be met each round */
+	    (kind == MDB_STEP_ONE && mdb_break_busy())) {
+		begin(frame, kind);
+		return MDB_STEP_PASS;
 	}
 	if (kind == MDB_STEP_CALL && frame->rsp == step.rsp - sizeof(to) &&
 	    peek(frame->rsp, &to, sizeof(to)) == sizeof(to))

@@ -580,6 +580,39 @@ def test_a_step_over_a_site_that_is_a_call_ends_after_the_site() -> None:
         assert "MISMATCH" not in machine.command("hotinlines -v")
 
 
+def step_to(machine: Machine, name: str) -> None:
+    """Steps until an instruction of that name is next."""
+    for _ in range(1000):
+        if f" at {name}" in stop_in(ask(machine, "::step")):
+            return
+    raise AssertionError(f"never at {name}")
+
+
+def test_steps_through_the_setting_of_breakpoints_leave_each_byte_what_it_is(
+        machine: Machine) -> None:
+    """The prompt's `hotinlines` lifts them, lists the sites, and arms them again."""
+    address = guest.symbols(machine, ["dump"])["dump"].address
+    before = machine.memory(address, 16)
+    set_breakpoint(machine, "dump")
+    set_breakpoint(machine, "krtld_find")
+    run_into(machine, "hotinlines unix")
+    ask(machine, "krtld_find:d")
+    step_to(machine, "sites_list")
+    assert "stepped at run_hotinlines+" in ask(machine, ":u")
+    step_to(machine, "mdb_break_arm")
+    for _ in range(1000):
+        where = stop_in(ask(machine, "::step"))
+        assert machine.memory(address, 16) == before, where
+        if "run_hotinlines" in where:
+            break
+    machine.send(b":c\r")
+    machine.read_until(PROMPT)
+    assert machine.memory(address, 16) == b"\xcc" + before[1:]
+    mdb(machine, "::delete all")
+    assert machine.memory(address, 16) == before
+    assert "MISMATCH" not in machine.command("hotinlines -v")
+
+
 def test_a_step_at_hlt_and_off_a_breakpoint_there_goes_past_it() -> None:
     """With interrupts off, as a step has them, the CPU would rest for ever."""
     with booted(args="nmi=count") as machine:
