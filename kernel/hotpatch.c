@@ -67,6 +67,8 @@ void startup_smap(void)
 	if (feature_has(HOT_FEATURE_SMAP))
 		cpu_enable_smap();
 	smap_enable();
+	if (!krtld_start(&krtld, krtld.first))
+		panic("unix cannot be started");
 }
 
 /* Whether a module's live text is what the table and the features demand; if not, says where. */

@@ -172,6 +172,19 @@ static void put_hot(struct line *line, const struct krtld_error *error,
 	}
 }
 
+static void put_start(struct line *line, const struct krtld_error *error)
+{
+	if (error->symbol) {
+		put_quoted(line, error->symbol);
+		put(line, " refused, ");
+	}
+	put(line, error->what ? error->what : "it returned");
+	if (error->value) {
+		put(line, " ");
+		put_hex(line, error->value);
+	}
+}
+
 static void put_what(struct line *line, const struct krtld_error *error,
 		     const struct hot_table *table)
 {
@@ -201,14 +214,12 @@ static void put_what(struct line *line, const struct krtld_error *error,
 		put(line, "memory cannot be protected, at ");
 		put_hex(line, error->value);
 		break;
-	case KRTLD_E_START:
-		put_quoted(line, error->symbol);
-		put(line, " refused, it returned ");
-		put_hex(line, error->value);
-		break;
+	case KRTLD_E_START: put_start(line, error); break;
 	case KRTLD_E_BUSY:
-		put(line, "in use, number of users: ");
-		put_hex(line, error->value);
+		put(line, "in use, ");
+		put(line, error->what ? error->what : "number of users: ");
+		if (!error->what)
+			put_hex(line, error->value);
 		break;
 	}
 }

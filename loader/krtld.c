@@ -25,7 +25,7 @@
  *	patch      do_hotinlines(), while the text is still writable and nobody runs it.
  *	protect    Text becomes executable and stops being writable.
  *	publish    Others may find it, and the modules that it uses are in use.
- *	start      Its _init runs, and may still refuse.
+ *	start      Its constructors and its _init run, and _init may still refuse.
  *
  * Patching comes after relocating because a site's old bytes contain the stub's address, and the
  * engine insists on seeing them. It comes before protecting so that text never has to be opened
@@ -54,12 +54,12 @@
  *
  * Limits. Objects for one processor, with addends (SHT_RELA). Relocated values are what GNU ld
  * would put there at the same addresses without relaxing; there is no PLT, so that what is out of
- * reach is refused. Thread-local storage and IFUNC are refused. Constructors (.init_array) do not
- * run, and no string or constant is merged between sections. Modules refer to those loaded before
+ * reach is refused. Thread-local storage and IFUNC are refused. No string or constant is merged
+ * between sections. Modules refer to those loaded before
  * them and not to each other in a circle. Time and memory are linear in the size of the file but
  * for sorting, whatever the file is made to be (tests/fuzz shows the curves), and a symbol that is
- * not the module's own is looked for in each module that is loaded. Not reentrant, except that _init
- * and _fini may load and unload other modules: the caller brings a lock.
+ * not the module's own is looked for in each module that is loaded. Not reentrant, except that a
+ * module's own functions may load and unload other modules: the caller brings a lock.
  */
 #include "loader/load.h"
 
@@ -180,11 +180,18 @@ static bool admit(const struct krtld *krtld, const char *name)
 	if (krtld->first && krtld->machine && !krtld->machine->decided && !krtld->unpatched)
 		return krtld_refuse(
 		    krtld, &(struct krtld_error){.reason = KRTLD_E_UNDECIDED, .module = name});
+	if (krtld->first && krtld->first->private->nconstructors &&
+	    !krtld->first->private->constructed && !krtld->first->private->running)
+		return krtld_refuse(
+		    krtld,
+		    &(struct krtld_error){.reason = KRTLD_E_START,
+					  .module = name,
+					  .what = "too early, the constructors of the first module "
+						  "have not run: call krtld_start()"});
 	return true;
 }
 
-/* unix comes before the decision; the kernel calls do_hotinlines() itself. */
-static bool is_early(const struct krtld *krtld, const struct krtld_module *module)
+bool krtld_is_early(const struct krtld *krtld, const struct krtld_module *module)
 {
 	bool first = !krtld->first || krtld->first == module;
 
@@ -197,7 +204,7 @@ static bool patch(struct krtld *krtld, struct krtld_module *module)
 	const char *symbol;
 	uint64_t offset, size;
 
-	if (!module->nsites || krtld->unpatched || is_early(krtld, module))
+	if (!module->nsites || krtld->unpatched || krtld_is_early(krtld, module))
 		return true;
 	if (do_hotinlines(krtld->machine, module->texts, module->ntexts, &error.hot))
 		return true;
@@ -234,26 +241,10 @@ static bool publish(struct krtld *krtld, struct krtld_module *module)
 	return true;
 }
 
-/* Runs _init or _fini if there is one. */
-static bool run(struct krtld *krtld, struct krtld_module *module, const char *name)
-{
-	uint64_t address;
-	int result;
-
-	if (!krtld->ops->start || !krtld_module_symbol(module, name, &address))
-		return true;
-	result = krtld->ops->start(krtld->ctx, address);
-	return !result ||
-	       REFUSE(krtld, module, KRTLD_E_START, .symbol = name, .value = (uint64_t)result);
-}
-
-/* Who was not started must not be stopped: unix's _init is the kernel's affair. */
+/* What the kernel patches itself it starts itself, too: krtld_start(). */
 static bool start(struct krtld *krtld, struct krtld_module *module)
 {
-	if (is_early(krtld, module))
-		return true;
-	module->private->started = run(krtld, module, "_init");
-	return module->private->started;
+	return krtld_is_early(krtld, module) || krtld_begin(krtld, module);
 }
 
 struct krtld_module *krtld_load(struct krtld *krtld, const char *name, const void *file,
@@ -266,15 +257,18 @@ struct krtld_module *krtld_load(struct krtld *krtld, const char *name, const voi
 	module = krtld_create(krtld, name, file, size);
 	if (!module)
 		return NULL;
-	if (krtld_check(krtld, module) &&    /* everything in the file is in range */
-	    krtld_place(krtld, module) &&    /* it has memory, and so addresses */
-	    krtld_resolve(krtld, module) &&  /* every symbol has a value */
-	    krtld_relocate(krtld, module) && /* every field has its own */
-	    krtld_collect(krtld, module) &&  /* it is known where hotinlines are called */
-	    patch(krtld, module) &&          /* those calls are code for this machine */
-	    protect(krtld, module) &&        /* text is read-only from here on */
-	    publish(krtld, module) &&        /* others can find it */
-	    start(krtld, module))            /* and it agrees to be here */
+	if (krtld_check(krtld, module) &&          /* everything in the file is in range */
+	    krtld_place(krtld, module) &&          /* it has memory, and so addresses */
+	    krtld_resolve(krtld, module) &&        /* every symbol has a value */
+	    krtld_relocate(krtld, module) &&       /* every field has its own */
+	    krtld_find_functions(krtld, module) && /* its constructors are its own code */
+	    krtld_collect(krtld, module) &&        /* it is known where hotinlines are called */
+	    patch(krtld, module) &&                /* those calls are code for this machine */
+	    protect(krtld, module) &&              /* text is read-only from here on */
+	    publish(krtld, module) &&              /* others can find it */
+	    start(krtld, module))                  /* and it agrees to be here */
+		return module;
+	if (!krtld_end(krtld, module)) /* somebody has come to use it meanwhile: it cannot go */
 		return module;
 	krtld_destroy(krtld, module);
 	return NULL;
@@ -282,9 +276,7 @@ struct krtld_module *krtld_load(struct krtld *krtld, const char *name, const voi
 
 bool krtld_unload(struct krtld *krtld, struct krtld_module *module)
 {
-	if (module->users)
-		return REFUSE(krtld, module, KRTLD_E_BUSY, .value = module->users);
-	if (module->private->started && !run(krtld, module, "_fini"))
+	if (!krtld_end(krtld, module))
 		return false;
 	krtld_destroy(krtld, module);
 	return true;

@@ -78,8 +78,8 @@ enum krtld_reason {
 	KRTLD_E_UNDECIDED, /* a second module before hot_decide() */
 	KRTLD_E_HOTINLINE, /* do_hotinlines() refused: see hot */
 	KRTLD_E_PROTECT,   /* protect failed */
-	KRTLD_E_START,     /* _init returned another value than 0 */
-	KRTLD_E_BUSY,      /* unload of a module in use */
+	KRTLD_E_START, /* _init returned another value than 0; a function that must not be called */
+	KRTLD_E_BUSY,  /* unload of a module in use */
 };
 
 /* What was refused, where and why. Strings live as long as the file. */
@@ -118,8 +118,15 @@ struct krtld_ops {
 	/* Optional. A symbol that no module defines: undefined in this one, or weak or COMMON, which
 	 * give way; and _GLOBAL_OFFSET_TABLE_, if the GOT is to be thought elsewhere. */
 	bool (*external)(void *ctx, const char *name, uint64_t *value);
-	/* Optional. Runs a module's _init or _fini, at that address; 0 is success. They may load and
-	 * unload modules, but an _init that fails must not leave a user of its own module behind. */
+	/*
+	 * Optional: without it no _init and no _fini runs, and a module with constructors or destructors
+	 * is refused. Calls the function at that address, which is in the module's own text; 0 is
+	 * success. Of constructors and destructors the result does not count: they return nothing.
+	 *
+	 * The function may load, unload, hold and release modules. Its own module it cannot unload
+	 * (KRTLD_E_BUSY). Whoever walks the list of modules must not keep a pointer to the next one
+	 * across krtld_load() and krtld_unload(): the function may have unloaded it.
+	 */
 	int (*start)(void *ctx, uint64_t address);
 	/* Each refusal, as it is found: one for a load that fails, but with KRTLD_E_UNDEFINED one for
 	 * each symbol. */
@@ -143,10 +150,13 @@ struct krtld {
 /*
  * Loads an object: check, place, resolve, relocate, collect sites, do_hotinlines, protect, start.
  * name and file must stay as they are for as long as the module is loaded. Returns NULL after a
- * report; then nothing of it is left.
+ * report; then nothing of it is left. In one case a refused module cannot go, because others use it
+ * already: those that its _init has loaded or let hold it before it failed. Then it is returned all
+ * the same, after two reports (KRTLD_E_START, KRTLD_E_BUSY): loaded, not started, to be unloaded when
+ * its users are gone.
  *
  * The first module may come before hot_decide(): it is unix, its sites are collected but left to
- * the kernel's own do_hotinlines(), and it is not started. If it defines one stub it must define
+ * the kernel's own do_hotinlines(), and it is not started: see krtld_start(). If it defines one stub it must define
  * them all, and every symbol of a fix-up, hidden or not; their addresses go into the machine. A
  * kernel without such a module fills in machine->stubs and machine->symbols itself. A stub that is
  * known already may be defined by no other module.
@@ -154,7 +164,19 @@ struct krtld {
 struct krtld_module *krtld_load(struct krtld *krtld, const char *name, const void *file,
 				size_t size) __attribute__((warn_unused_result));
 
-/* False after a report: the module is in use, or its _fini refused. */
+/*
+ * Runs what krtld_load() leaves to the kernel where unix comes before hot_decide(): its constructors,
+ * and its _init if it has one. Call it once unix is patched; until then no second module is loaded
+ * if there are constructors. True if they have run already. False after a report.
+ */
+bool krtld_start(struct krtld *krtld, struct krtld_module *module)
+    __attribute__((warn_unused_result));
+
+/*
+ * Runs _fini, then the destructors, and frees the module. False after a report, and then it is still
+ * there: it is in use, one of its own functions has not returned, or its _fini refused. If a user
+ * has come while its _fini ran it stays as well, though it is stopped; a later call only frees it.
+ */
 bool krtld_unload(struct krtld *krtld, struct krtld_module *module)
     __attribute__((warn_unused_result));
 

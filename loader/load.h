@@ -104,11 +104,16 @@ struct krtld_private {
 	uint64_t slots;              /* address of its first slot */
 	uint64_t got_offset;         /* of that slot in the read-only data */
 	uint32_t nslots;
-	uint32_t nundefined;          /* symbols that nobody defines, used or not */
-	bool has_common;              /* some symbol is COMMON */
-	bool got_wanted;              /* the GOT needs an address, slots or not */
-	bool linked;                  /* in krtld's list, and counted as a user of what it needs */
-	bool started;                 /* its _init has run, or it has none: its _fini may */
+	uint32_t nundefined; /* symbols that nobody defines, used or not */
+	bool has_common;     /* some symbol is COMMON */
+	bool got_wanted;     /* the GOT needs an address, slots or not */
+	bool linked;         /* in krtld's list, and counted as a user of what it needs */
+	bool started;        /* its _init has run, or it has none: its _fini may */
+	bool constructed;    /* its constructors have run, or it has none */
+	bool running;        /* one of its own functions has not returned */
+	uint64_t *functions; /* its constructors, then its destructors, as they are called */
+	uint64_t nconstructors;
+	uint64_t ndestructors;
 	bool is_unix;                 /* it defines the stubs */
 	struct krtld_stub *stubs;     /* if so: [nhotinlines], sorted by address */
 	uint8_t *holds_stubs;         /* if so: [nsections], whether there is a stub in it */
@@ -148,6 +153,17 @@ bool krtld_refuse(const struct krtld *krtld, const struct krtld_error *error);
 #define REFUSE(krtld, what_module, why, ...)                                                       \
 	krtld_refuse(krtld, &(struct krtld_error){                                                 \
 				.reason = (why), .module = (what_module)->name, ##__VA_ARGS__})
+
+/* Whether it is unix, or would be, and comes before the decision: the kernel patches and starts it. */
+bool krtld_is_early(const struct krtld *krtld, const struct krtld_module *module);
+
+/* ---- start.c ---- */
+/* Finds constructors and destructors, and whether krtld may call them. */
+bool krtld_find_functions(struct krtld *krtld, struct krtld_module *module);
+/* Runs constructors and _init. */
+bool krtld_begin(struct krtld *krtld, struct krtld_module *module);
+/* Runs _fini and destructors, of what has begun. False after a report: the module must stay. */
+bool krtld_end(struct krtld *krtld, struct krtld_module *module);
 
 /* ---- check.c ---- */
 bool krtld_check(struct krtld *krtld, struct krtld_module *module);

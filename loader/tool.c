@@ -141,7 +141,7 @@ static bool tool_external(void *ctx, const char *name, uint64_t *value)
 /* Names of C++ may be of any length. */
 static void tool_report(void *ctx, const struct krtld_error *error)
 {
-	size_t size = 1024;
+	size_t size = 1 << 16; /* a quarter of it for a name: krtld_error_line() */
 	char *line = claim(1, size);
 
 	(void)ctx;

@@ -432,6 +432,28 @@ Test(peers, peers_32_a_table_of_relocations_in_another_form_is_not_skipped)
 	world_load(world, "it", &image);
 }
 
+/* More in start.c. */
+Test(peers, peers_34_constructors_are_not_dropped)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct world *world = world_new("");
+		struct object *object = object_new();
+		unsigned text = object_text(object, ".text", "c3 c3");
+		unsigned array = object_section(object, i ? ".ctors" : ".init_array", SHT_PROGBITS,
+						SHF_ALLOC | SHF_WRITE, 8, "\0\0\0\0\0\0\0", 8);
+		int (*start)(void *, uint64_t) = world->ops.start;
+		struct krtld_module *module;
+
+		object_rela(object, array, 0, R_X86_64_64, object_section_symbol(object, text), 1);
+		world->ops.start = NULL;
+		world_refuse_object(world, "it", object, KRTLD_E_START);
+		world->ops.start = start;
+		module = world_load_object(world, "it", object);
+		cr_expect_eq(world->starts, 1);
+		cr_expect_eq(world->started[0], world_section(module, ".text")->address + 1);
+	}
+}
+
 Test(peers, peers_46_a_compressed_module_is_not_just_not_elf)
 {
 	static uint8_t xz[64] = {0xfd, '7', 'z', 'X', 'Z'}, text[64] = "7zXZ";
