@@ -1,10 +1,10 @@
 """Puts outputs into a folder: all or none, and only those whose content changes.
 
 New content is written next to the old, as .NAME.new, and the old gets a second name, .NAME.old.
-When all of that is there, no signal is let through any more, and a file .hotc.undo says that names
-are about to change; it lists those that are new. The new files take their place, and removing
-.hotc.undo makes it final. After a failure, a kill or a crash, the next run looks: with .hotc.undo
-it puts the old files back, without it only litter is removed.
+When all of that is there, a file .hotc.undo says that names are about to change; it lists those that
+are new. The new files take their place, and removing .hotc.undo makes it final. A failure or a
+signal is cleaned up after at once, a kill or a crash by the next run: with .hotc.undo it puts the old
+files back, without it only litter is removed.
 """
 
 from __future__ import annotations
@@ -120,9 +120,8 @@ def write(folder: str, outputs: dict[str, bytes], errors: Errors) -> None:
             try:
                 writer.clean()
                 changed = writer.prepare()
-                with _signals_held():
-                    if changed:
-                        writer.place(changed)
+                if changed:
+                    writer.place(changed)
             except BaseException:
                 path = writer.path
                 with _signals_held(), contextlib.suppress(OSError):

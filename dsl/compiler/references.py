@@ -1,5 +1,5 @@
-"""References to stubs that will not be sites, and why: krtld's own rules (loader/sites.c), applied to
-an object file. They work, through the stub, which is patched too."""
+"""References to stubs that will not be sites, and why: by krtld's own rules (loader/sites.c), of an
+object file. They work, through the stub, which is patched too."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ _RELA = struct.Struct("<QQq")
 # Bytes of the fields of relocation types whose place counts (psABI 1.0, table 4.9), and those types
 # that are the operand of a branch.
 _WIDTHS = {
-    1: 8, 2: 4, 3: 4, 4: 4, 9: 4, 10: 4, 11: 4, 12: 2, 13: 2, 14: 1, 15: 1, 24: 8, 25: 8, 26: 4,
-    27: 8, 28: 8, 29: 8, 30: 8, 31: 8, 32: 4, 33: 8, 39: 4, 40: 4, 41: 4, 42: 4, 43: 4, 46: 4, 49: 4,
+    1: 8, 2: 4, 3: 4, 4: 4, 9: 4, 10: 4, 11: 4, 12: 2, 13: 2, 14: 1, 15: 1, 24: 8, 25: 8,
+    26: 4, 27: 8, 28: 8, 29: 8, 30: 8, 31: 8, 32: 4, 33: 8, 39: 4, 40: 4, 41: 4, 42: 4, 43: 4,
+    46: 4, 49: 4,
 }  # fmt: skip
 _RELATIVE = frozenset([2, 4, 13, 15, 24, 39, 40])  # S + A - P
 _BRANCHES = frozenset([2, 4, 39, 40])

@@ -171,9 +171,11 @@ def test_a_kill_does_leave_half_new_sets_to_be_found(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("more", [False, True], ids=["one", "storm"])
 def test_a_signal_at_any_step_leaves_a_whole_set(
-    scene: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, number: int
+    scene: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, number: int, more: bool
 ) -> None:
+    """A storm: at that step and at each after it, while it is cleaned up as well."""
     class Interrupted(BaseException):
         pass
 
@@ -187,7 +189,13 @@ def test_a_signal_at_any_step_leaves_a_whole_set(
             folder = scene()
             old = _files(folder)
             with monkeypatch.context() as inner:
-                Steps(inner, lambda n: os.kill(os.getpid(), number) if n == step else None)
+                last = 1000 if more else step
+
+                def send(count: int, step: int = step, last: int = last) -> None:
+                    if step <= count <= last:
+                        os.kill(os.getpid(), number)
+
+                Steps(inner, send)
                 with pytest.raises(Interrupted):
                     _write(folder, NEW)
             assert _files(folder) in (old, NEW), step

@@ -1,5 +1,5 @@
-"""`hotc check` lists each reference that will not be a site, and krtld, the judge, says the same: on
-the tree's kernel and modules, and on objects that refer to hotinlines in every way."""
+"""`hotc check` lists each reference that will not be a site, and krtld says the same: of the tree's
+kernel and modules, and of objects that refer to hotinlines in every way."""
 
 from __future__ import annotations
 
