@@ -448,5 +448,6 @@ bool krtld_check(struct krtld *krtld, struct krtld_module *module)
 	       check_bounds(krtld, module, ehdr.e_shoff) &&
 	       name_sections(krtld, module, &ehdr, names) && check_overlap(krtld, module, &ehdr) &&
 	       check_sections(krtld, module) && krtld_check_symbols(krtld, module) &&
-	       check_links(krtld, module) && krtld_check_relocs(krtld, module);
+	       check_links(krtld, module) && krtld_check_sets(krtld, module) &&
+	       krtld_check_relocs(krtld, module);
 }

@@ -261,6 +261,11 @@ static bool check_symbol(struct krtld *krtld, struct krtld_module *module, uint3
 		return false;
 	if (binding != STB_LOCAL && section != SHN_UNDEF)
 		own->room++;
+	if (section == SHN_UNDEF && krtld_is_set(krtld_symbol_name(module, &symbol)) &&
+	    ++own->nsets > KRTLD_SETS) /* each is looked for in all sections */
+		return bad_symbol(krtld, module, i,
+				  "number of symbols __start_NAME and __stop_NAME", own->nsets,
+				  KRTLD_SETS);
 	if (section == SHN_UNDEF &&
 	    krtld_same(krtld_symbol_name(module, &symbol), "_GLOBAL_OFFSET_TABLE_"))
 		own->got_wanted = true;

@@ -49,6 +49,9 @@
  * it, it means that stub, and a module that defines it as well, hidden or not, is refused, or it would
  * capture calls.
  *
+ * __start_NAME and __stop_NAME are the ends of a module's own sections of that name, where it refers
+ * to them and does not define them, as a linker has it (sets.c).
+ *
  * A module that uses a symbol of another keeps it from being unloaded. Sites count as uses of
  * unix, whose functions an alternative may call.
  *

@@ -16,6 +16,7 @@
 	64                /* relocations that are looked at together: as many as a
 				    first-level cache holds with the text around them */
 #define KRTLD_SLOT      8 /* bytes of a GOT slot */
+#define KRTLD_SETS      4096 /* symbols __start_NAME and __stop_NAME that an object refers to, at most */
 #define KRTLD_NAMES     4 /* bytes of names of globals, per byte of the file, at most */
 
 /* What a relocation must know of a symbol besides its value. Nearly always 0: one test. */
@@ -45,6 +46,12 @@ struct krtld_export {
 	uint32_t symbol; /* index */
 	uint32_t hash;
 	uint32_t next; /* number of the next in its chain, from 1; 0: none */
+};
+
+/* A section's place in its set: the set's first section and the next one, by index. */
+struct krtld_link {
+	uint32_t first; /* 0: in no set */
+	uint32_t next;  /* 0: it is the last */
 };
 
 /* Where a stub is. */
@@ -104,14 +111,16 @@ struct krtld_private {
 	uint64_t slots;              /* address of its first slot */
 	uint64_t got_offset;         /* of that slot in the read-only data */
 	uint32_t nslots;
-	uint32_t nundefined; /* symbols that nobody defines, used or not */
-	bool has_common;     /* some symbol is COMMON */
-	bool got_wanted;     /* the GOT needs an address, slots or not */
-	bool linked;         /* in krtld's list, and counted as a user of what it needs */
-	bool started;        /* its _init has run, or it has none: its _fini may */
-	bool constructed;    /* its constructors have run, or it has none */
-	bool running;        /* one of its own functions has not returned */
-	uint64_t *functions; /* its constructors, then its destructors, as they are called */
+	uint32_t nundefined;      /* symbols that nobody defines, used or not */
+	uint32_t nsets;           /* undefined symbols that might be ends of sets */
+	struct krtld_link *links; /* if there are: [nsections] */
+	bool has_common;          /* some symbol is COMMON */
+	bool got_wanted;          /* the GOT needs an address, slots or not */
+	bool linked;              /* in krtld's list, and counted as a user of what it needs */
+	bool started;             /* its _init has run, or it has none: its _fini may */
+	bool constructed;         /* its constructors have run, or it has none */
+	bool running;             /* one of its own functions has not returned */
+	uint64_t *functions;      /* its constructors, then its destructors, as they are called */
 	uint64_t nconstructors;
 	uint64_t ndestructors;
 	bool is_unix;                 /* it defines the stubs */
@@ -249,6 +258,18 @@ bool krtld_make_room(struct krtld *krtld, const struct krtld_module *module,
 void *krtld_settle(struct krtld *krtld, struct krtld_module *module, const struct krtld_pile *pile,
 		   size_t size);
 void krtld_drop_pile(struct krtld *krtld, struct krtld_pile *pile, size_t size);
+
+/* ---- sets.c: __start_NAME and __stop_NAME ---- */
+/* Whether a symbol has such a name. */
+bool krtld_is_set(const char *symbol);
+bool krtld_check_sets(struct krtld *krtld, struct krtld_module *module);
+/* The loaded sections in the order of memory, in which those of a set are neighbours: the one after
+ * `at`, from 0; 0: no more. And its alignment there. */
+uint32_t krtld_next_placed(const struct krtld_module *module, uint32_t at);
+uint64_t krtld_placed_align(const struct krtld_module *module, uint32_t at);
+bool krtld_check_placed(struct krtld *krtld, const struct krtld_module *module);
+/* The value of a symbol that is an end of a set of the module's. False: it is none. */
+bool krtld_set_end(const struct krtld_module *module, const char *symbol, uint64_t *value);
 
 /* ---- place.c ---- */
 /* A region, before it has an address. */

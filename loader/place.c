@@ -44,12 +44,11 @@ bool krtld_plan(struct krtld_module *module, struct krtld_plan plans[KRTLD_REGIO
 
 	for (unsigned kind = 0; kind < KRTLD_REGIONS; kind++)
 		plans[kind] = (struct krtld_plan){0, 1};
-	for (uint32_t i = 1; i < module->nsections; i++) {
-		const struct elf64_shdr *shdr = &own->shdrs[i];
+	for (uint32_t i = 0; (i = krtld_next_placed(module, i));) {
 		struct krtld_section *section = &module->sections[i];
 
-		if (krtld_is_loaded(shdr) && !append(&plans[section->kind], section->size,
-						     shdr->sh_addralign, &section->address))
+		if (!append(&plans[section->kind], section->size, krtld_placed_align(module, i),
+			    &section->address))
 			return false;
 	}
 	if (own->got_wanted && !slots)
@@ -147,13 +146,13 @@ bool krtld_place(struct krtld *krtld, struct krtld_module *module)
 	if (!allocate(krtld, module, plans))
 		return false;
 	place_empty(module);
-	for (uint32_t i = 1; i < module->nsections; i++) {
-		if (krtld_is_loaded(&own->shdrs[i]) && !place_section(krtld, module, i, &text))
+	for (uint32_t i = 0; (i = krtld_next_placed(module, i));) {
+		if (!place_section(krtld, module, i, &text))
 			return false;
 	}
 	own->slots = module->regions[KRTLD_RODATA].address + own->got_offset;
 	own->got = own->slots;
-	return true;
+	return krtld_check_placed(krtld, module);
 }
 
 void krtld_unplace(struct krtld *krtld, struct krtld_module *module)

@@ -3,7 +3,7 @@
  *
  * What the module defines has its own value, unless it is weak or COMMON, is exported, and another
  * module, or the surroundings, define it too: the first definition counts. What it does not define
- * is, in this order: a stub; what a loaded module exports, which is then in use by this one; what the
+ * is, in this order: a stub; an end of a set of its own (sets.c); what a loaded module exports, which is then in use by this one; what the
  * surroundings know; the GOT; or 0 if the reference is weak. Called by krtld.c.
  */
 #include "loader/load.h"
@@ -86,6 +86,8 @@ static void resolve_undefined(struct krtld *krtld, struct krtld_module *module,
 	const char *name = krtld_symbol_name(module, symbol);
 	unsigned hotinline = hotinline_of(krtld, name);
 
+	if (hotinline == HOT_NONE && krtld_set_end(module, name, &value->value))
+		return;
 	if (hotinline != HOT_NONE ? use_stub(krtld, module, value, hotinline)
 				  : find_elsewhere(krtld, module, name, &value->value))
 		return;

@@ -432,6 +432,24 @@ Test(peers, peers_32_a_table_of_relocations_in_another_form_is_not_skipped)
 	world_load(world, "it", &image);
 }
 
+/* More in sets.c. */
+Test(peers, peers_33_a_set_is_not_silently_empty)
+{
+	struct world *world = world_new("");
+	struct object *object = object_new();
+	unsigned data = object_data(object, ".data", "00 00 00 00 00 00 00 00");
+	struct krtld_module *module;
+
+	object_rela(object, data, 0, R_X86_64_64, object_weak(object, "__start_set", SHN_UNDEF, 0),
+		    0);
+	module = world_load_object(world, "without", object);
+	cr_expect_eq(bytes_get(world_section(module, ".data")->bytes, 8), 0);
+	object_rodata(object, "set", "01 02 03 04");
+	module = world_load_object(world, "with", object);
+	cr_expect_eq(bytes_get(world_section(module, ".data")->bytes, 8),
+		     world_section(module, "set")->address);
+}
+
 /* More in start.c. */
 Test(peers, peers_34_constructors_are_not_dropped)
 {

@@ -68,11 +68,25 @@ def _place_sections(object_: Object, layout: Layout, address: int) -> int:
     return (address + PAGE) // PAGE * PAGE
 
 
+def _define_sets(object_: Object, layout: Layout) -> None:
+    """__start_NAME and __stop_NAME, which ld cannot define: in its copy no section has its name."""
+    for section in object_.loaded:
+        if not re.fullmatch(r"[A-Za-z_]\w*", section.name, re.ASCII):
+            continue
+        start = layout.sections[section.index]
+        for symbol in object_.symbols:
+            if symbol.section == SHN_UNDEF and symbol.name == f"__start_{section.name}":
+                layout.symbols[symbol.name] = start
+            elif symbol.section == SHN_UNDEF and symbol.name == f"__stop_{section.name}":
+                layout.symbols[symbol.name] = start + section.size
+
+
 def _finish(object_: Object, layout: Layout, address: int) -> Layout:
     """Places the rest, the COMMON symbols and the GOT from that address on."""
     commons = [s for s in object_.symbols if s.section == SHN_COMMON]
     align = max((s.value for s in commons), default=1)
     end = _place_sections(object_, layout, address)
+    _define_sets(object_, layout)
     layout.common = (end + align - 1) // align * align
     end = layout.common + sum(s.size + s.value for s in commons)
     layout.got = (end + PAGE) // PAGE * PAGE

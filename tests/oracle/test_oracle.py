@@ -215,6 +215,16 @@ def test_what_ld_cuts_off_in_a_small_field_krtld_refuses(
     assert check(small_field(tmp_path, kind, right), Tools()).status == IDENTICAL
 
 
+def test_the_ends_of_a_set_are_those_of_its_section(wrong_krtld: Wrong, tmp_path: Path) -> None:
+    source = '.section set, "a"\n.quad 1, 2\n.data\n.weak __stop_set\n'
+    path = gas(tmp_path, source + ".quad __start_set, __stop_set\n")
+    verdict = check(path, Tools())
+    assert (verdict.status, verdict.relocations) == (IDENTICAL, 2)
+    data = next(s.index for s in Object(path.read_bytes()).sections if s.name == ".data")
+    wrong = f"printf '\\0' | dd of=$D/sec{data}.bin bs=1 seek=8 conv=notrunc 2>&-"
+    assert check(path, Tools(wrong_krtld(wrong))).status == DIFFERS
+
+
 def test_a_refusal_of_a_small_field_that_could_hold_the_value_is_a_difference(
     wrong_krtld: Wrong, tmp_path: Path
 ) -> None:
