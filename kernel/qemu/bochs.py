@@ -16,9 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from machine import Config, Ended, Machine, Result, Verdict, die_with_parent
+from machine import LIMIT, POLL, Config, Ended, Machine, Result, Verdict, die_with_parent
 
-CONNECT_SECONDS = 20.0
 VERDICT = re.compile(r"^hotinline: verdict (pass|fail|panic)$", re.MULTILINE)
 BIOS = ("/usr/share/bochs/BIOS-bochs-latest", "/usr/share/seabios/bios.bin")
 VGA = ("/usr/share/bochs/VGABIOS-lgpl-latest", "/usr/share/seabios/vgabios-stdvga.bin")
@@ -47,12 +46,11 @@ def _first(paths: tuple[str, ...]) -> str:
 class Bochs(Machine):
     """A machine of which config gives cpu, one of Bochs' models, and iso."""
 
-    def __init__(self, config: Config, timeout: float = 60.0) -> None:
+    def __init__(self, config: Config, timeout: float = LIMIT) -> None:
         super().__init__(config, timeout)
         self._folder = tempfile.TemporaryDirectory(prefix="hotinline-")
 
     def __enter__(self) -> Bochs:
-        self._deadline = time.monotonic() + self.timeout
         self._serial, self._qmp = socket.socketpair()  # until Bochs calls
         folder = Path(self._folder.name)
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -66,8 +64,8 @@ class Bochs(Machine):
 
     def _accept(self, server: socket.socket) -> None:
         """Waits until Bochs opens its serial port, or ends, or takes too long."""
-        server.settimeout(0.2)
-        last = time.monotonic() + CONNECT_SECONDS
+        server.settimeout(POLL)  # between two looks at Bochs itself
+        last = time.monotonic() + self.timeout
         while self._process and self._process.poll() is None and time.monotonic() < last:
             with contextlib.suppress(TimeoutError):
                 serial, _ = server.accept()

@@ -25,7 +25,6 @@ from machine import Config, Ended, Machine, Result, Verdict
 from table import Table, read_table
 
 CPUS = ("Nehalem", "max")  # without SMAP, and with all that TCG has
-BOOT_SECONDS = 60.0
 DAY = 86400.0  # seconds: nobody talks longer
 CTRL_A = 0x01
 MESSAGES = 2  # lines of QEMU's messages that are shown
@@ -118,7 +117,7 @@ def look(machine: Machine, table: Table) -> list[str]:
 
 def talk(machine: Machine) -> Result:
     """Connects the terminal with the guest's prompt, until poweroff or Ctrl-A X."""
-    machine.limit(DAY)
+    machine.timeout = DAY
     print(show.colour("\nThis is the guest's prompt. help lists its commands; poweroff, or Ctrl-A "
                       "and then X, leaves.\n", show.BOLD))
     sys.stdout.flush()
@@ -159,7 +158,7 @@ def main() -> int:
     for cpu in cpus:
         config = Config(cpu, arguments.args, arguments.machine, arguments.smp, arguments.mem)
         print(show.colour(f"\n== {config.title()}", show.BOLD), flush=True)
-        with Machine(config, BOOT_SECONDS) as machine:
+        with Machine(config) as machine:
             try:
                 wrong += len(look(machine, table))
                 last = interactive and cpu == cpus[-1]

@@ -29,7 +29,6 @@ from bochs import Bochs
 from iso import IsoError, make_iso
 from machine import DEBUGGER, LIVE, PROMPT, Config, Ended, Machine, Result, Verdict
 
-SECONDS = 300.0  # a run takes a few; this is for a busy host
 ADDRESS = 0x8050FF0  # a.out's
 CR4_SMAP = 1 << 21
 SITE = 5  # bytes of a site of smap_enable or smap_disable
@@ -249,7 +248,7 @@ def start(subject: Subject, args: str, isos: Isos) -> Machine:
     config = replace(subject.config, args=args)
     if subject.bochs or subject.boot != "PVH":
         config = replace(config, iso=isos.get(args))
-    return (Bochs if subject.bochs else Machine)(config, SECONDS)
+    return (Bochs if subject.bochs else Machine)(config)
 
 
 def run(subject: Subject, args: str, cases: str, isos: Isos) -> Iterator[Row]:

@@ -32,7 +32,6 @@ SITES = (0, 1000, 100000)
 KINDS = ("smap_disable", "copy_bytes", "smap_enable", "popcount64", "clean_line")
 COUNTED = 2  # boots with -icount: as many as show that it is repeatable
 TIMED = 7  # boots on the clock
-SECONDS = 120.0  # for one boot
 TIMING = re.compile(r"timing: boot (\d+), of it krtld (\d+), do_hotinlines (\d+), wait (\d+)")
 PATCHED = re.compile(r", (\d+) sites patched,")
 LOADED = re.compile(r"sites: loaded, (\d+) sites patched, in (\d+) cycles")
@@ -124,7 +123,7 @@ def config(archive: Path, counted: bool) -> Config:
 
 def count(archive: Path, sites: int) -> Counts:
     """One boot, in which that many sites must be patched."""
-    with Machine(config(archive, True), SECONDS) as machine:
+    with Machine(config(archive, True)) as machine:
         said = boot(machine)
     patched, = find(PATCHED, said)
     if patched != sites:
@@ -135,13 +134,13 @@ def count(archive: Path, sites: int) -> Counts:
 
 def own_sites(archive: Path) -> int:
     """How many sites unix has by itself."""
-    with Machine(config(archive, True), SECONDS) as machine:
+    with Machine(config(archive, True)) as machine:
         return find(PATCHED, boot(machine))[0]
 
 
 def count_module(archive: Path, sites: int) -> int:
     """Instructions to load and patch the module."""
-    with Machine(config(archive, True), SECONDS) as machine:
+    with Machine(config(archive, True)) as machine:
         boot(machine)
         patched, loaded = find(LOADED, machine.command("modload sites"))
     if patched != sites:
@@ -154,7 +153,7 @@ def clock(archive: Path, repeat: int) -> list[float]:
     times = []
     for _ in range(repeat):
         start = time.monotonic()
-        with Machine(config(archive, False), SECONDS) as machine:
+        with Machine(config(archive, False)) as machine:
             boot(machine)
             times.append(round(1000 * (time.monotonic() - start), 1))
     return times

@@ -26,6 +26,7 @@ TOTAL = BUILD / "total.json"
 PULSE = re.compile(r"#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+) corp: (\d+)/\S+ .*exec/s: (\d+)")
 WRITTEN = re.compile(r"Test unit written to (\S+)")
 PROGRESS_SECONDS = 15.0
+INPUT_LIMIT = 300  # seconds for one input; one that takes longer, on the busiest machine, hangs
 MAX_LEN = 16384
 
 lock = threading.Lock()
@@ -68,7 +69,7 @@ def command(target: str, seconds: int) -> list[str]:
     corpora = [found, ROOT / "tests/fuzz/corpus" / target, ROOT / "tests/fuzz/crashes" / target,
                BUILD / "seeds" / target]
     return [str(BUILD / "bin" / target), f"-max_total_time={seconds}", f"-max_len={MAX_LEN}",
-            "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
+            f"-timeout={INPUT_LIMIT}", "-rss_limit_mb=2048", "-print_final_stats=1",
             f"-artifact_prefix={BUILD}/crashes/{target}-",
             *(str(c) for c in corpora if c.is_dir())]
 

@@ -11,14 +11,13 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "kernel/qemu"))
 
 import guest  # noqa: E402
-from machine import PROMPT, Config, Machine  # noqa: E402
+from machine import LIMIT, PROMPT, Config, Machine  # noqa: E402
 
 TEST_ARCHIVE = ROOT / "build/tests/boot.cpio"
 # In the order in which they can be loaded: some call functions of others.
 BOOT_MODULES = ["capstone", "dtrace"]  # loaded after every boot: kernel/modules.c
 MODULES = ["usercopy", "window", "counters", "clock", "ring"]
 TEST_MODULES = ["crosspage", "forms"]
-SECONDS = 60.0  # a boot takes a fraction of one; this is for a busy host
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,12 @@ def make_config(**options: Any) -> Config:
 
 def booted(**options: Any) -> Machine:
     """Such a machine, for a `with`; call boot() in it."""
-    return Machine(make_config(**options), SECONDS)
+    return Machine(make_config(**options))
+
+
+def wait_for_user_mode(machine: Machine) -> None:
+    """Waits until a program runs: the CPU is found in ring 3."""
+    machine.wait_until(lambda: "CPL=3" in machine.monitor("info registers"), "a program to run")
 
 
 def load(machine: Machine, names: list[str]) -> None:

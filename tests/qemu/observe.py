@@ -22,7 +22,7 @@ from pathlib import Path
 import capstone  # type: ignore[import]
 from capstone import x86_const as x86
 
-from machines import ROOT
+from machines import LIMIT, ROOT
 
 import guest
 from machine import Machine
@@ -252,7 +252,7 @@ def observing(machine: Machine) -> Iterator[Observation]:
                     machine.monitor(line)
                 with pipe.open("w") as end:
                     end.write("End\n")
-            text, _ = watch.communicate(timeout=30)
+            text, _ = watch.communicate(timeout=LIMIT)
             assert watch.returncode == 0
     _read(text, observation)
 

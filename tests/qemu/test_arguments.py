@@ -31,7 +31,7 @@ def warnings(args: str) -> list[str]:
 
 def end_of(config: Config) -> Result:
     """How a machine ends that should not boot."""
-    with Machine(config, SECONDS) as machine:
+    with Machine(config) as machine:
         return machine.finish("")
 
 

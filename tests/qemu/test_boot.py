@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from machines import ROOT, SECONDS, make_config
+from machines import ROOT, make_config
 
 from machine import Machine, Result, Verdict
 
@@ -21,7 +21,7 @@ ARCHIVE = ROOT / "build/boot.cpio"
 
 def boot(archive: Path) -> Result:
     """How a machine with that archive ends without a word from us."""
-    with Machine(make_config(archive=archive), SECONDS) as machine:
+    with Machine(make_config(archive=archive)) as machine:
         return machine.finish("")
 
 
@@ -126,7 +126,7 @@ def test_an_archive_may_be_cut_nowhere_but_in_its_padding(tmp_path: Path) -> Non
         (tmp_path / "archive").write_bytes(whole[:cut])
         assert "the boot archive is cut off: " in refused(tmp_path / "archive")
     (tmp_path / "archive").write_bytes(whole[:(end + 3) & ~3])
-    with Machine(make_config(archive=tmp_path / "archive"), SECONDS) as machine:
+    with Machine(make_config(archive=tmp_path / "archive")) as machine:
         machine.boot()
 
 
@@ -178,7 +178,7 @@ def test_a_module_is_no_unix(tmp_path: Path) -> None:
 
 def test_unix_alone_boots(tmp_path: Path) -> None:
     (tmp_path / "unix").write_bytes(UNIX.read_bytes())
-    with Machine(make_config(archive=pack(tmp_path, "unix")), SECONDS) as machine:
+    with Machine(make_config(archive=pack(tmp_path, "unix"))) as machine:
         machine.boot()
         assert "in the archive:\n" in machine.command("modinfo")
         assert machine.finish().verdict is Verdict.PASS
@@ -187,7 +187,7 @@ def test_unix_alone_boots(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mem", ["4M", "1G", "3G"])
 @pytest.mark.parametrize("kind", ["q35", "microvm"])
 def test_little_and_much_memory_both_do(mem: str, kind: str) -> None:
-    with Machine(make_config(mem=mem, machine=kind, archive=ARCHIVE), SECONDS) as machine:
+    with Machine(make_config(mem=mem, machine=kind, archive=ARCHIVE)) as machine:
         machine.boot()
         assert "modload: " not in machine.command("modload ring")
         assert machine.finish().verdict is Verdict.PASS

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from machines import SECONDS, make_config
+from machines import make_config
 
 from machine import Machine, Verdict
 
@@ -27,7 +27,7 @@ def registers(machine: Machine, name: str) -> list[int]:
 def test_all_cpus_have_the_same_protection(kind: str, cpu: str, args: str, smap: bool,
                                            smp: str) -> None:
     config = make_config(machine=kind, cpu=cpu, args=args, smp=smp)
-    with Machine(config, SECONDS) as machine:
+    with Machine(config) as machine:
         said = machine.boot()
         cr4 = registers(machine, "CR4")
         assert len(cr4) == int(smp) and len(set(cr4)) == 1, cr4
@@ -40,7 +40,7 @@ def test_all_cpus_have_the_same_protection(kind: str, cpu: str, args: str, smap:
 
 def test_they_rest() -> None:
     """They stay where they are, while the first one works."""
-    with Machine(make_config(smp="4"), SECONDS) as machine:
+    with Machine(make_config(smp="4")) as machine:
         machine.boot()
         before = registers(machine, "RIP")[1:]
         machine.command("hello")
@@ -50,7 +50,7 @@ def test_they_rest() -> None:
 
 def test_before_the_kernel_has_brought_them_up_they_have_none_of_it() -> None:
     """The failing twin: it is the kernel that does it."""
-    with Machine(make_config(smp="4", args="-kd=early"), SECONDS) as machine:
+    with Machine(make_config(smp="4", args="-kd=early")) as machine:
         machine.read_until(b"kmdb")
         cr4 = registers(machine, "CR4")
         assert cr4[0] not in cr4[1:]

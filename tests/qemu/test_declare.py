@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from machines import ROOT, SECONDS
+from machines import ROOT
 
 from machine import Config, Machine, Verdict
 
@@ -110,7 +110,7 @@ def test_peers_21_what_cpuid_says_later_changes_nothing(tree: Path) -> None:
 
 
 def test_images_of_different_declarations_do_not_meet(tree: Path) -> None:
-    with Machine(Config(archive=tree / "build/boot.cpio"), SECONDS) as machine:
+    with Machine(Config(archive=tree / "build/boot.cpio")) as machine:
         result = machine.finish("")
     assert result.verdict is Verdict.PANIC
     assert "boot.elf and unix come from different declarations" in result.reason

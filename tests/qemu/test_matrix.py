@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from machines import BOOT_MODULES, MODULES, SECONDS, TEST_MODULES, Row, load, read_matrix
+from machines import BOOT_MODULES, MODULES, TEST_MODULES, Row, load, read_matrix
 
 import check
 from machine import Machine, Verdict
@@ -17,7 +17,7 @@ chosen: set[tuple[str, str]] = set()
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 def test_every_site_is_what_the_features_of_the_machine_demand(row: Row) -> None:
-    with Machine(row.config, SECONDS) as machine:
+    with Machine(row.config) as machine:
         machine.boot()
         load(machine, MODULES + TEST_MODULES)
         report = check.check(machine, read_table())

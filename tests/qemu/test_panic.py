@@ -6,14 +6,14 @@ import re
 
 import pytest
 
-from machines import SECONDS, make_config
+from machines import make_config, wait_for_user_mode
 
 from machine import PROMPT, Ended, Machine, Verdict
 
 
 def console_of(*commands: str, **options: str) -> str:
     """All that is printed until the panic."""
-    with Machine(make_config(**options), SECONDS) as machine:
+    with Machine(make_config(**options)) as machine:
         try:
             machine.boot()
             for command in commands:
@@ -73,7 +73,7 @@ def test_a_trap_in_a_trap_is_traced_through() -> None:
 
 
 def test_a_program_that_faults_is_killed_and_the_system_goes_on() -> None:
-    with Machine(make_config(), SECONDS) as machine:
+    with Machine(make_config()) as machine:
         machine.boot()
         assert "crash: 13 ways, 0 wrong" in machine.command("crash all")
         said = machine.command("crash null")
@@ -84,17 +84,17 @@ def test_a_program_that_faults_is_killed_and_the_system_goes_on() -> None:
 
 
 def test_control_c_ends_a_program() -> None:
-    with Machine(make_config(), SECONDS) as machine:
+    with Machine(make_config()) as machine:
         machine.boot()
         machine.send(b"sysfuzz 1 100000000\r")
-        machine.receive(1.0)
+        wait_for_user_mode(machine)
         machine.send(b"\x03")
         assert "sysfuzz: exit status 128" in machine.read_until(PROMPT)
         assert "hello from process" in machine.command("hello")
 
 
 def test_what_programs_leave_behind_is_freed() -> None:
-    with Machine(make_config(), SECONDS) as machine:
+    with Machine(make_config()) as machine:
         machine.boot()
         machine.command("hello")
         free = [re.search(r"free pages: (\d+)", machine.command("modinfo"))]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import capstone  # type: ignore[import]
 import pytest
 
-from machines import booted, load
+from machines import LIMIT, booted, load
 
 import check
 import guest
@@ -64,7 +64,7 @@ def debugged(args: str) -> Iterator[tuple[Machine, Debugger]]:
             booted(args=args, cpu="max,-apic", extra=("-S",)) as machine, \
             socket.socket(socket.AF_UNIX) as connection:
         machine.monitor(f"gdbserver unix:{folder}/gdb,server=on,wait=off")
-        connection.settimeout(30)
+        connection.settimeout(LIMIT)
         connection.connect(f"{folder}/gdb")
         yield machine, Debugger(connection)
 

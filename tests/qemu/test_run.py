@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from machines import ROOT, SECONDS
+from machines import LIMIT, ROOT
 
 RUN = ROOT / "kernel/qemu/run.py"
 
@@ -22,7 +22,7 @@ RUN = ROOT / "kernel/qemu/run.py"
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs it without a terminal."""
     return subprocess.run([sys.executable, RUN, *arguments], stdin=subprocess.DEVNULL, text=True,
-                          capture_output=True, timeout=120, env={**os.environ, **environment})
+                          capture_output=True, timeout=LIMIT, env={**os.environ, **environment})
 
 
 def test_without_a_terminal_it_shows_two_machines_and_ends_by_itself() -> None:
@@ -86,7 +86,7 @@ class Terminal:
 
     def wait_for(self, wanted: str) -> None:
         """Reads until that was printed."""
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + LIMIT
         while wanted not in self.text:
             ready, _, _ = select.select([self.master], [], [], max(0.0, end - time.monotonic()))
             assert ready, f"{wanted!r} did not come; the last was {self.text[-200:]!r}"
@@ -99,7 +99,7 @@ class Terminal:
 
     def end(self) -> int:
         """Waits for the end; the terminal must be as it was."""
-        status = self.process.wait(SECONDS)
+        status = self.process.wait(LIMIT)
         assert termios.tcgetattr(self.slave) == self.before
         os.close(self.master)
         os.close(self.slave)

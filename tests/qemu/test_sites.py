@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from machines import MODULES, ROOT, SECONDS, TEST_MODULES, booted, load, make_config
+from machines import MODULES, ROOT, TEST_MODULES, booted, load, make_config
 
 import check
 import guest
@@ -86,7 +86,7 @@ def test_peers_16_a_site_of_unix_may_cross_a_page(cpu: str, tmp_path: Path) -> N
     subprocess.run(["ld", "-r", "-o", unix, ROOT / "build/kernel/unix.o",
                     ROOT / "build/tests/modules/crosspage.ko"], check=True)
     config = make_config(cpu=cpu, archive=archive_with(unix, tmp_path / "boot.cpio"))
-    with Machine(config, SECONDS) as machine:
+    with Machine(config) as machine:
         machine.boot()
         report = check.check(machine, read_table(), unix)
         result = machine.finish()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from machines import ROOT, SECONDS, TEST_ARCHIVE
+from machines import ROOT, TEST_ARCHIVE
 
 import iso
 import smap
@@ -138,7 +138,7 @@ def test_sites_are_found_in_what_dis_prints(text: str, first: str, last: str) ->
 
 def boot_iso(path: Path, uefi: bool = False) -> str:
     """Boots it in QEMU; what it prints up to its prompt."""
-    with Machine(Config(iso=path, uefi=uefi), 2 * SECONDS) as machine:
+    with Machine(Config(iso=path, uefi=uefi)) as machine:
         text = machine.boot()
         assert machine.finish().verdict is Verdict.PASS
     return text
@@ -167,7 +167,7 @@ def small_archive(path: Path) -> Path:
 @pytest.mark.parametrize("cpu, state", [("corei7_haswell_4770", "off"), ("broadwell_ult", "on")])
 def test_bochs_agrees(tmp_path: Path, cpu: str, state: str) -> None:
     iso.make_iso(tmp_path / "iso", archive=small_archive(tmp_path / "cpio"))
-    with Bochs(Config(cpu, iso=tmp_path / "iso"), 3 * SECONDS) as machine:
+    with Bochs(Config(cpu, iso=tmp_path / "iso")) as machine:
         assert f"SMAP {state}" in machine.boot()
         machine.command("modload vmloop")
         if state == "off":
@@ -177,7 +177,7 @@ def test_bochs_agrees(tmp_path: Path, cpu: str, state: str) -> None:
 
 
 def test_a_bochs_that_does_not_start_is_broken(tmp_path: Path) -> None:
-    with Bochs(Config("no_such_model", iso=tmp_path / "iso"), SECONDS) as machine:
+    with Bochs(Config("no_such_model", iso=tmp_path / "iso")) as machine:
         with pytest.raises(Ended) as ended:
             machine.boot()
     assert ended.value.result.verdict is Verdict.BROKEN_EMULATOR

@@ -7,7 +7,7 @@ from typing import Iterator
 
 import pytest
 
-from machines import SECONDS, booted, make_config
+from machines import booted, make_config
 
 import guest
 import smap
@@ -19,7 +19,7 @@ CPUS = ["max", "Nehalem"]
 @pytest.fixture(scope="module", name="machine", params=CPUS)
 def fixture_machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """One machine for the tests of this file that leave it alive; it must pass at the end."""
-    with Machine(make_config(cpu=request.param), 4 * SECONDS) as machine:
+    with Machine(make_config(cpu=request.param)) as machine:
         machine.boot()
         machine.command("modload vmloop")
         yield machine
