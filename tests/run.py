@@ -18,6 +18,7 @@ CRITERION = re.compile(r"Tested: .*?(\d+).*?Passing: .*?(\d+).*?Failing: .*?(\d+
 
 SUITES: dict[str, list[str]] = {
     "host": ["build/tests/host-tests", "--always-succeed", "--color=never"],
+    "build": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/build"],
     "dsl": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/dsl"],
     "real": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/real"],
     "bench": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/bench"],

@@ -3,7 +3,8 @@
 # left out, and the debugger's ::dis shows bytes.
 
 CAPSTONE_LIB := $(filter /%,$(shell $(CC) -print-file-name=libcapstone.a))
-CAPSTONE_MEMBERS := cs.o utils.o SStream.o MCInst.o MCInstrDesc.o MCRegisterInfo.o X86%.o
+CAPSTONE_COPY := $(shell stat -Lc '%s %Y' $(CAPSTONE_LIB) 2>&1)
+CAPSTONE_MEMBERS := (cs|utils|SStream|MCInst|MCInstrDesc|MCRegisterInfo|X86.*)\.o
 CAPSTONE_GLUE := $(wildcard kernel/mdb/*.c)
 
 ifneq ($(CAPSTONE_LIB),)
@@ -12,11 +13,14 @@ endif
 
 # Only what krtld asks a module for stays visible: Capstone's names, and those of a C library, would
 # otherwise be exported to every module that is loaded later.
-build/modules/capstone.ko: $(call objects,build/kernel,$(CAPSTONE_GLUE)) $(CAPSTONE_LIB)
-	$(call say,LD -r,$@)
-	@mkdir -p $(@D) && rm -rf build/capstone && mkdir -p build/capstone
+define capstone
+	rm -rf build/capstone && mkdir -p build/capstone # $(CAPSTONE_COPY)
 	$(Q)cd build/capstone && $(AR) x $(CAPSTONE_LIB) \
-		$(filter $(CAPSTONE_MEMBERS),$(shell $(AR) t $(CAPSTONE_LIB)))
-	$(Q)$(LD) -r -z noexecstack $(filter %.o,$^) build/capstone/*.o -o build/capstone.o
+		$$($(AR) t $(CAPSTONE_LIB) | grep -xE '$(CAPSTONE_MEMBERS)')
+	$(Q)$(LD) -r -z noexecstack $(objects_of) build/capstone/*.o -o build/capstone.o
 	$(Q)$(OBJCOPY) --remove-section=.eh_frame --remove-section=.comment \
 		--keep-global-symbol=_init --keep-global-symbol=_fini build/capstone.o $@
+endef
+build/modules/capstone.ko: $(call objects,build/kernel,$(CAPSTONE_GLUE))
+build/modules/capstone.ko: private COMMAND = $(capstone)
+LINKED += build/modules/capstone.ko

@@ -10,14 +10,8 @@ bench: all
 
 build/bench/relocation: $(call objects,build/host,$(addprefix tests/bench/,hotinlines.c subject.c \
 		contenders.c relocation.c result.c) $(LIBRARY))
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(HOST_CFLAGS) $^ -o $@
 
 build/bench/dlopen: $(call objects,build/host,tests/bench/dlopen.c tests/bench/result.c)
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(HOST_CFLAGS) $^ -o $@
 
 # The 20 largest modules of Debian's kernel, and synthetic objects of known sizes.
 $(BENCH_OBJECTS)/made: tests/bench/objects.py
@@ -25,6 +19,8 @@ $(BENCH_OBJECTS)/made: tests/bench/objects.py
 	@touch $@
 
 BENCH_RELOCATION := build/bench/relocation build/bench/dlopen
+LINKED += $(BENCH_RELOCATION)
+$(BENCH_RELOCATION): private COMMAND = $(link_host)
 tests-built test-bench: $(BENCH_RELOCATION)
 bench: $(BENCH_RELOCATION) build/bench/patching build/bench/runtime
 ifneq ($(filter relocation,$(or $(ONLY),relocation)),)

@@ -21,7 +21,6 @@ endif
 ifeq ($(wildcard $(HOT_OUT)/hot.mk),)
 $(HOT_OUT)/hot.mk:
 	$(HOT_DSL)/hotc compile --out $(HOT_OUT) $(sort $(wildcard choices/*.hot))
-	touch $(HOT_OUT)/hotc.stamp
 endif
 .DEFAULT_GOAL := all
 all: unix.o main.o

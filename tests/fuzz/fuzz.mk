@@ -6,63 +6,60 @@ FUZZ_SHARED := tests/fuzz/scene.c tests/fuzz/check.c $(addprefix tests/host/, \
 	world.c table.c bytes.c near.c object.c image.c sample.c)
 FUZZ_LIBRARY := $(LIBRARY)
 FUZZ_SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
-FUZZ_CFLAGS := $(CFLAGS) -Itests/fuzz -O2 -fno-omit-frame-pointer
+FUZZ_CFLAGS := $(WANTED) -O2 $(NEEDED) -Itests/fuzz -fno-omit-frame-pointer
 
 # Only the code under test is instrumented for coverage, so that it alone guides the fuzzer. Its
 # comparisons are not traced: the mutator knows the values that matter, and tracing halves the speed.
 build/fuzz/objects/loader/%.o build/fuzz/objects/alternatives/%.o: FUZZ_GUIDE := \
 	-fsanitize-coverage=inline-8bit-counters,pc-table
-build/fuzz/objects/%.o: %.c | $(HOT_OUT)/hotinline.h
-	$(call say,CLANG,$< (fuzz))
-	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_SANITIZERS) $(FUZZ_GUIDE) -MMD -MP -c $< -o $@
+FUZZ_CLANG = $(COMPILE) $(CLANG) $(FUZZ_CFLAGS) $(FUZZ_SANITIZERS) $(FUZZ_GUIDE) -MMD -MP
+build/fuzz/objects/%.o: %.c $$(call unless_made_by,$$(FUZZ_CLANG)) | $(HOT_OUT)/hotinline.h
+	$(call run,CLANG,$< (fuzz),$(FUZZ_CLANG),-c $< -o $@)
 
 $(FUZZ_TARGETS:%=build/fuzz/bin/%): build/fuzz/bin/%: build/fuzz/objects/tests/fuzz/%.o \
 		build/fuzz/objects/tests/fuzz/mutate.o build/fuzz/objects/tests/fuzz/mutate_%.o \
 		$(call objects,build/fuzz/objects,$(FUZZ_SHARED) $(FUZZ_LIBRARY))
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(FUZZ_SANITIZERS) -fsanitize=fuzzer $^ -o $@
+$(FUZZ_TARGETS:%=build/fuzz/bin/%): private COMMAND = $(CLANG) $(FUZZ_SANITIZERS) \
+	-fsanitize=fuzzer $(objects_of) -o $@
+LINKED += $(FUZZ_TARGETS:%=build/fuzz/bin/%)
 
 # ---- Replay ----
 
-build/fuzz/replay/%.o: %.c | $(HOT_OUT)/hotinline.h
-	$(call say,CC,$< (replay))
-	@mkdir -p $(@D)
-	$(Q)$(CC) -Itests/fuzz $(TEST_CFLAGS) -MMD -MP -c $< -o $@
+CC_REPLAY = $(CC_TEST) -Itests/fuzz
+build/fuzz/replay/%.o: %.c $$(call unless_made_by,$$(CC_REPLAY)) | $(HOT_OUT)/hotinline.h
+	$(call run,CC,$< (replay),$(CC_REPLAY),-c $< -o $@)
 
 FUZZ_REPLAYED := $(call objects,build/fuzz/replay,$(FUZZ_SHARED)) \
 	$(call objects,build/tests,$(LIBRARY))
-FUZZ_REPLAYERS := $(FUZZ_TARGETS:%=build/fuzz/bin/%-replay) \
-	$(FUZZ_TARGETS:%=build/fuzz/bin/%-planted)
-build/fuzz/bin/%-replay: build/fuzz/replay/tests/fuzz/%.o build/fuzz/replay/tests/fuzz/replay.o \
-		$(FUZZ_REPLAYED)
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(TEST_CFLAGS) $^ -o $@
-build/fuzz/bin/%-planted: build/fuzz/replay/tests/fuzz/%.o build/fuzz/replay/tests/fuzz/replay.o \
-		build/fuzz/replay/tests/fuzz/planted.o $(FUZZ_REPLAYED)
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(TEST_CFLAGS) $^ -Wl,--wrap=krtld_check,--wrap=krtld_unplace \
-		-Wl,--wrap=do_hotinlines -o $@
+FUZZ_REPLAY := $(FUZZ_TARGETS:%=build/fuzz/bin/%-replay)
+FUZZ_PLANTED := $(FUZZ_TARGETS:%=build/fuzz/bin/%-planted)
+FUZZ_REPLAYERS := $(FUZZ_REPLAY) $(FUZZ_PLANTED)
+$(FUZZ_REPLAY): build/fuzz/bin/%-replay: build/fuzz/replay/tests/fuzz/%.o
+$(FUZZ_PLANTED): build/fuzz/bin/%-planted: build/fuzz/replay/tests/fuzz/%.o \
+		build/fuzz/replay/tests/fuzz/planted.o
+$(FUZZ_REPLAYERS): build/fuzz/replay/tests/fuzz/replay.o $(FUZZ_REPLAYED)
+$(FUZZ_REPLAY): private COMMAND = $(link_test)
+$(FUZZ_PLANTED): private COMMAND = $(link_test) -Wl,--wrap=krtld_check,--wrap=krtld_unplace \
+	-Wl,--wrap=do_hotinlines
+LINKED += $(FUZZ_REPLAYERS)
 
 # ---- Seeds: small objects of real compilers, and made ones ----
 
 build/fuzz/bin/seeds: $(call objects,build/fuzz/replay,tests/fuzz/seeds.c $(filter tests/host/%, \
 		$(FUZZ_SHARED))) $(call objects,build/tests,$(LIBRARY))
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(TEST_CFLAGS) $^ -o $@
+build/fuzz/bin/seeds: private COMMAND = $(link_test)
+LINKED += build/fuzz/bin/seeds
 
-build/fuzz/seeds/made: build/fuzz/bin/seeds tests/fuzz/seeds.py $(TEST_OBJECTS)
-	$(call say,SEEDS,$(@D))
-	$(Q)rm -rf $(@D) && mkdir -p $(@D)/krtld $(@D)/patch
-	$(Q)for o in $(TEST_OBJECTS); do \
+define make_seeds
+	rm -rf $(@D) && mkdir -p $(@D)/krtld $(@D)/patch
+	$(Q)for o in $(filter %.o,$^); do \
 		$(OBJCOPY) --strip-debug $$o $(@D)/krtld/$${o##*/} || exit 1; done
 	$(Q)ASAN_OPTIONS=detect_leaks=0 build/fuzz/bin/seeds $(@D)/krtld
-	$(Q)$(PYTHON) tests/fuzz/seeds.py $(@D)/patch $(@D)/krtld/*.o
-	@touch $@
+endef
+build/fuzz/seeds/made: build/fuzz/bin/seeds tests/fuzz/seeds.py $(TEST_OBJECTS)
+build/fuzz/seeds/made: $$(call unless_made_by,$$(make_seeds))
+	$(call run,SEEDS,$(@D),$(make_seeds),&& \
+		$(PYTHON) tests/fuzz/seeds.py $(@D)/patch $(@D)/krtld/*.o && touch $@)
 
 # ---- Goals ----
 
@@ -82,14 +79,13 @@ fuzz: $(FUZZ_TARGETS:%=build/fuzz/bin/%) $(FUZZ_REPLAYERS) build/fuzz/seeds/made
 ##fuzz-cover    lines of loader/ and alternatives/ that the inputs found so far reach
 fuzz-cover: $(FUZZ_COVER)
 	@$(PYTHON) tests/fuzz/corpus.py cover $(FUZZ_TARGETS)
-build/fuzz/cover/%.o: %.c | $(HOT_OUT)/hotinline.h
-	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fprofile-instr-generate -fcoverage-mapping -MMD -MP -c $< -o $@
+FUZZ_CLANG_COVER = $(CLANG) $(FUZZ_CFLAGS) -fprofile-instr-generate -fcoverage-mapping -MMD -MP
+build/fuzz/cover/%.o: %.c $$(call unless_made_by,$$(FUZZ_CLANG_COVER)) | $(HOT_OUT)/hotinline.h
+	$(call run,CLANG,$< (cover),$(FUZZ_CLANG_COVER),-c $< -o $@)
 $(FUZZ_COVER): build/fuzz/bin/%-cover: $(call objects,build/fuzz/cover,$(FUZZ_SHARED) $(LIBRARY) \
 		tests/fuzz/replay.c) build/fuzz/cover/tests/fuzz/%.o
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CLANG) -fprofile-instr-generate $^ -o $@
+$(FUZZ_COVER): private COMMAND = $(CLANG) -fprofile-instr-generate $(objects_of) -o $@
+LINKED += $(FUZZ_COVER)
 
 ##fuzz-merge    put the fewest inputs that reach all that is reached into tests/fuzz/corpus
 fuzz-merge: $(FUZZ_TARGETS:%=build/fuzz/bin/%) build/fuzz/seeds/made
@@ -99,18 +95,17 @@ fuzz-merge: $(FUZZ_TARGETS:%=build/fuzz/bin/%) build/fuzz/seeds/made
 
 FUZZ_CURVES := build/fuzz/bin/curve-time build/fuzz/bin/curve-steps
 FUZZ_CURVE := $(addprefix tests/fuzz/,curve.c curve_files.c) tests/host/table.c tests/host/bytes.c
-build/fuzz/curve/%.o: %.c | $(HOT_OUT)/hotinline.h
-	@mkdir -p $(@D)
-	$(Q)$(CC) -Itests/fuzz $(CFLAGS) -O1 -MMD -MP -c $< -o $@
-build/fuzz/steps/%.o: %.c | $(HOT_OUT)/hotinline.h
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(HOST_CFLAGS) -fsanitize-coverage=trace-pc -MMD -MP -c $< -o $@
+CC_CURVE = $(COMPILE) $(CC) $(WANTED) -O1 $(NEEDED) -Itests/fuzz -MMD -MP
+CC_STEPS = $(CC_HOST) -fsanitize-coverage=trace-pc
+build/fuzz/curve/%.o: %.c $$(call unless_made_by,$$(CC_CURVE)) | $(HOT_OUT)/hotinline.h
+	$(call run,CC,$< (curve),$(CC_CURVE),-c $< -o $@)
+build/fuzz/steps/%.o: %.c $$(call unless_made_by,$$(CC_STEPS)) | $(HOT_OUT)/hotinline.h
+	$(call run,CC,$< (steps),$(CC_STEPS),-c $< -o $@)
 build/fuzz/bin/curve-time: $(call objects,build/host,$(LIBRARY))
 build/fuzz/bin/curve-steps: $(call objects,build/fuzz/steps,$(LIBRARY))
 $(FUZZ_CURVES): $(call objects,build/fuzz/curve,$(FUZZ_CURVE))
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $^ -Wl,--wrap=memcpy,--wrap=memset,--wrap=memcmp -o $@
+$(FUZZ_CURVES): private COMMAND = $(link_host) -Wl,--wrap=memcpy,--wrap=memset,--wrap=memcmp
+LINKED += $(FUZZ_CURVES)
 
 ##fuzz-curve    time and memory of crafted objects of growing size; CASES=
 .PHONY: fuzz-curve

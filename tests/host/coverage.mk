@@ -3,25 +3,23 @@
 
 ##coverage      lines and branches of alternatives/ and loader/ that the host tests reach; HTML
 COVERAGE := build/coverage
-COVERAGE_CFLAGS := $(CFLAGS) -O0 $(NO_COPIES)
+COVERAGE_CFLAGS = $(WANTED) $(NEEDED) -O0 -U_FORTIFY_SOURCE $(NO_COPIES)
 COVERED := $(call objects,$(COVERAGE),$(LIBRARY))
 COVERED_TOOL := $(call objects,$(COVERAGE),$(TOOL))
 COVERAGE_TABLE := $(call objects,$(COVERAGE),$(HOT_OUT)/hottable.c)
 
 # Only what is measured is instrumented: a test's own lines are no claim about the library.
 $(COVERED) $(COVERED_TOOL): COVERAGE_CFLAGS += --coverage
-$(COVERAGE)/%.o: %.c | $(HOT_OUT)/hotinline.h
-	$(call say,CC,$< (for coverage))
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(COVERAGE_CFLAGS) -MMD -MP -c $< -o $@
+CC_COVERAGE = $(CC) $(COVERAGE_CFLAGS) -MMD -MP
+$(COVERAGE)/%.o: %.c $$(call unless_made_by,$$(CC_COVERAGE)) | $(HOT_OUT)/hotinline.h
+	$(call run,CC,$< (for coverage),$(CC_COVERAGE),-c $< -o $@)
 
 $(COVERAGE)/host-tests: $(COVERED) $(COVERAGE_TABLE) $(call objects,$(COVERAGE),$(HOST_TESTS))
-	$(call say,LD,$@)
-	$(Q)$(CC) --coverage $^ -lcriterion -o $@
+$(COVERAGE)/host-tests: private COMMAND = $(link_host) --coverage -lcriterion
 
 $(COVERAGE)/krtld: $(COVERED) $(COVERED_TOOL) $(COVERAGE_TABLE)
-	$(call say,LD,$@)
-	$(Q)$(CC) --coverage $^ -o $@
+$(COVERAGE)/krtld: private COMMAND = $(link_host) --coverage
+LINKED += $(COVERAGE)/host-tests $(COVERAGE)/krtld
 
 .PHONY: coverage coverage-tools
 coverage-tools:

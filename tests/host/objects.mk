@@ -1,7 +1,8 @@
 # The objects that tests/host/real.c and tests/host/tool.c load: a few sources, each compiled by gcc
 # and clang in many ways, and assembled by NASM. Included by the Makefile; defines TEST_OBJECTS.
 
-TEST_OBJECT_FLAGS := -std=gnu11 -ffreestanding -fno-stack-protector -mno-red-zone -fno-common -w
+TEST_OBJECT_FLAGS := -std=gnu11 -ffreestanding -fno-stack-protector -mno-red-zone -fno-common -w \
+	-MMD -MP
 TEST_OBJECT_WAYS := O0 O1 O2 O3 Os pic noplt kernel large sections common
 
 way_O0 := -O0 -fno-pic
@@ -25,15 +26,14 @@ test-objects: $(TEST_OBJECTS)
 
 # test_object: the rule for one way. $(1): its name.
 define test_object
-build/tests/objects/%-gcc-$(1).o: tests/host/objects/%.c tests/host/objects.mk
-	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(TEST_OBJECT_FLAGS) $$(way_$(1)) -c $$< -o $$@
-build/tests/objects/%-clang-$(1).o: tests/host/objects/%.c tests/host/objects.mk
-	@mkdir -p $$(@D)
-	$$(Q)$$(CLANG) $$(TEST_OBJECT_FLAGS) $$(way_$(1)) -c $$< -o $$@
+build/tests/objects/%-gcc-$(1).o: tests/host/objects/%.c \
+		$$$$(call unless_made_by,$$$$(GCC) $$$$(TEST_OBJECT_FLAGS) $$$$(way_$(1)))
+	$$(call run,,,$$(GCC) $$(TEST_OBJECT_FLAGS) $$(way_$(1)),-c $$< -o $$@)
+build/tests/objects/%-clang-$(1).o: tests/host/objects/%.c \
+		$$$$(call unless_made_by,$$$$(CLANG) $$$$(TEST_OBJECT_FLAGS) $$$$(way_$(1)))
+	$$(call run,,,$$(CLANG) $$(TEST_OBJECT_FLAGS) $$(way_$(1)),-c $$< -o $$@)
 endef
 $(foreach w,$(TEST_OBJECT_WAYS),$(eval $(call test_object,$(w))))
 
-build/tests/objects/%-nasm.o: tests/host/objects/%.asm
-	@mkdir -p $(@D)
-	$(Q)$(NASM) -f elf64 -w+error $< -o $@
+build/tests/objects/%-nasm.o: tests/host/objects/%.asm $$(call unless_made_by,$$(ASSEMBLE))
+	$(call run,,,$(ASSEMBLE),$(assemble))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from machines import ROOT, SECONDS, booted, make_config
+from machines import ROOT, booted, make_config
 
 import guest
 from iso import make_iso
@@ -67,8 +67,7 @@ def test_a_word_that_just_fits_is_taken() -> None:
 @pytest.mark.parametrize("uefi", [False, True])
 def test_peers_35_grub_hands_over_a_long_line_whole(tmp_path: Path, uefi: bool) -> None:
     make_iso(tmp_path / "iso", line_of(1100, "disable_smap=1"))
-    with Machine(make_config(machine="q35", mem="128M", iso=tmp_path / "iso", uefi=uefi),
-                 2 * SECONDS) as machine:
+    with Machine(make_config(machine="q35", mem="128M", iso=tmp_path / "iso", uefi=uefi)) as machine:
         text = machine.boot()
     assert "SMAP off" in text and "warning" not in text
 

@@ -155,8 +155,7 @@ def test_names_may_begin_with_a_dot_and_a_slash(tmp_path: Path) -> None:
     (tmp_path / "modules").mkdir()
     (tmp_path / "unix").write_bytes(UNIX.read_bytes())
     (tmp_path / "modules/ring.ko").write_bytes((ROOT / "build/modules/ring.ko").read_bytes())
-    with Machine(make_config(archive=pack(tmp_path, "./unix", "./modules/ring.ko")),
-                 SECONDS) as machine:
+    with Machine(make_config(archive=pack(tmp_path, "./unix", "./modules/ring.ko"))) as machine:
         machine.boot()
         assert "in the archive: ring\n" in machine.command("modinfo")
         assert "ring: loaded" in machine.command("modload ring")

@@ -3,19 +3,17 @@
 REAL_OUT := build/real/generated
 REAL_KRTLD := build/real/krtld
 
-$(REAL_OUT)/hottable.c: tests/real/calls.hot $(HOT_OUT)/hotinline.h
-	$(call say,HOTC,$<)
-	$(Q)dsl/hotc compile --out $(@D) $<
-	@touch $@
+$(REAL_OUT)/hottable.c: tests/real/calls.hot $(HOT_TOOL) $$(call unless_made_by,$$(HOTC))
+	$(call run,HOTC,$<,$(HOTC),compile --out $(@D) $< && touch $@)
 
-build/real/hottable.o: $(REAL_OUT)/hottable.c
-	$(call say,CC,$<)
-	$(Q)$(CC) $(filter-out -Igenerated,$(HOST_CFLAGS)) -I$(REAL_OUT) -c $< -o $@
+CC_REAL = $(COMPILE) $(CC) $(filter-out -Igenerated,$(HOST_CFLAGS)) -I$(REAL_OUT) -MMD -MP
+build/real/hottable.o: $(REAL_OUT)/hottable.c $$(call unless_made_by,$$(CC_REAL))
+	$(call run,CC,$<,$(CC_REAL),-c $< -o $@)
 
 # The host tool with another patch table; all other objects are the same.
 $(REAL_KRTLD): $(call objects,build/host,$(LIBRARY) $(TOOL)) build/real/hottable.o
-	$(call say,LD,$@)
-	$(Q)$(CC) $(HOST_CFLAGS) $^ -o $@
+$(REAL_KRTLD): private COMMAND = $(link_host)
+LINKED += $(REAL_KRTLD)
 
 tests-built: $(REAL_KRTLD)
 
