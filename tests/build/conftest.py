@@ -34,8 +34,10 @@ class Tree:
         for name in BUILT:
             source = ROOT / "build" / name
             assert source.exists(), f"{source}: not built; `make all` builds it"
-            copy = shutil.copytree if source.is_dir() else shutil.copy2
-            copy(source, folder / "build" / name)
+            if source.is_dir():
+                shutil.copytree(source, folder / "build" / name)
+            else:
+                shutil.copy2(source, folder / "build" / name)
 
     def make(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """make in the copy, with nothing of the make that may run the tests."""

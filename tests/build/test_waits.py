@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 # A number that is small enough to be a guess about a machine's speed.
-NUMBER = r"(?!0(?:\.0*)?\b)\d"  # other than 0, which is no wait
+NUMBER = r"(?!0(?:\.0*)?(?![\d.]))\d"  # other than 0, which is no wait
 WAITS = [re.compile(pattern.replace("NUMBER", NUMBER)) for pattern in (
     r"\bsleep\(",
     r"\b(?:settimeout|receive|wait|communicate|join|poll|limit)\((?:timeout=)?NUMBER",

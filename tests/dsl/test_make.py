@@ -13,7 +13,7 @@ from support import DSL, run
 MAKEFILE = """\
 HOT_OUT := made
 HOT_DECLARED := choices
-HOT_DSL := {dsl}
+HOT_DSL := hotinline
 HOT_BUILD := objects
 ifneq ($(filter-out clean,$(or $(MAKECMDGOALS),all)),)
 include $(HOT_OUT)/hot.mk
@@ -39,7 +39,8 @@ names:
 class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / "Makefile").write_text(MAKEFILE.format(dsl=DSL))
+        (folder / "Makefile").write_text(MAKEFILE)
+        (folder / "hotinline").symlink_to(DSL)  # make cannot have spaces in paths, and this tree may
         (folder / "choices").mkdir()
         self.declare("one", "hotinline one: nop5\n")
         text = '#include "hotinline.h"\nvoid *p(void) { one(); return 0; }\n'
@@ -48,8 +49,8 @@ class Project:
     def declare(self, name: str, text: str) -> None:
         (self.folder / "choices" / f"{name}.hot").write_text(text)
 
-    def make(self, *goals: str) -> str:
-        environment = {name: os.environ[name] for name in os.environ if name != "MAKEFLAGS"}
+    def make(self, *goals: str, **more: str) -> str:
+        environment = {name: os.environ[name] for name in os.environ if name != "MAKEFLAGS"} | more
         return run("make", "--no-print-directory", *goals, cwd=self.folder, env=environment)
 
 
@@ -100,7 +101,52 @@ def test_an_error_stops_make_and_keeps_what_was_there(project: Project) -> None:
 
 def test_a_parallel_make_runs_hotc_once(project: Project) -> None:
     out = project.make("-j4")
-    assert out.count("hotc compile") == 1, out
+    runs = [line for line in out.splitlines() if line.startswith("hotinline/hotc compile")]
+    assert len(runs) == 2, out  # the project's own rule, and one whose command is known
     project.declare("one", "hotinline one: nop4\n")
     out = project.make("-j4")
-    assert out.count("hotc compile") == 1, out
+    runs = [line for line in out.splitlines() if line.startswith("hotinline/hotc compile")]
+    assert len(runs) == 1, out
+
+
+OUTPUTS = ["hotinline.h", "hotinline.inc", "hottable.h", "hottable.c", "hotstubs.asm",
+           "hotinline.json", "hot.mk"]
+
+
+@pytest.mark.parametrize("way", ["deleted", "edited"])
+def test_outputs_that_were_deleted_or_edited_by_hand_are_written_again(project: Project,
+                                                                       way: str) -> None:
+    project.make()
+    folder = project.folder / "made"
+    were = {name: (folder / name).read_bytes() for name in OUTPUTS}
+    for name in OUTPUTS:
+        (folder / name).unlink()
+        if way != "deleted":
+            (folder / name).write_bytes(were[name] + b"\n")
+        again = project.make()
+        assert "hotc compile" in again, f"{name}: {again}"
+        assert {name: (folder / name).read_bytes() for name in OUTPUTS} == were
+    assert "hotc" not in project.make()
+
+
+def test_other_options_and_another_assembler_run_again(project: Project) -> None:
+    project.make()
+    assert "hotc compile" in project.make("HOT_OPTIONS=--return-thunk away")
+    assert "hotc compile" in project.make("HOT_OPTIONS=")
+    assert "hotc" not in project.make()
+    (project.folder / "other").symlink_to("/usr/bin/nasm")
+    other = project.make("HOT_NASM=./other")
+    assert "./other -f elf64" in other and "hotc compile --nasm ./other" in other
+    assert "other" not in project.make("HOT_NASM=./other")
+    assert "nasm -f elf64" in project.make()
+
+
+@pytest.mark.parametrize("flags", ["rR", "-j8", "k", "e"])
+def test_in_any_folder_with_any_flags(tmp_path: Path, flags: str) -> None:
+    folder = tmp_path / "it's a $(HOME) of #1: 50%"
+    folder.mkdir()
+    project = Project(folder)
+    assert "ld -r" in project.make(MAKEFLAGS=flags)
+    assert "hotc" not in project.make(MAKEFLAGS=flags)
+    assert "hotc check" in project.make("check")
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
