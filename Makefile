@@ -202,6 +202,10 @@ build/kernel/unix.o: $(call objects,build/kernel,$(UNIX) $(LIBRARY) $(HOT_OUT)/h
 		$(HOT_OUT)/hotstubs.asm)
 build/kernel/unix.o: private COMMAND = $(link_relocatable)
 
+# A module exports what it marks (MODULE_EXPORT): all its other names are its own.
+build/kernel/kernel/modules/%.o build/kernel/tests/qemu/modules/%.o: \
+	KERNEL_CFLAGS += -fvisibility=hidden
+
 KO := $(foreach m,$(MODULES),build/modules/$(basename $(notdir $(m))).ko)
 include $(wildcard kernel/mdb/capstone.mk)
 $(filter-out build/modules/capstone.ko,$(KO)): build/modules/%.ko: build/kernel/kernel/modules/%.o

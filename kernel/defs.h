@@ -317,6 +317,11 @@ unsigned selftest(void); /* how many checks were made */
 /* sites.c */
 bool sites_list(const char *module, bool verify); /* NULL: of all modules */
 
+/* Modules are compiled with -fvisibility=hidden, so that names that each of them defines do not collide.
+ * What others may use of a module is declared with this. In NASM a global is exported unless it says
+ * `global NAME:function hidden`. */
+#define MODULE_EXPORT __attribute__((visibility("default")))
+
 /* A module may define these: krtld runs them after it has loaded it, and before it unloads it. 0 is
  * success; anything else refuses. */
 int _init(void);

@@ -54,8 +54,10 @@ def _compile(arguments: argparse.Namespace, errors: Errors) -> None:
 def _check(arguments: argparse.Namespace, errors: Errors) -> None:
     from .objects import check_objects
 
-    external = set(arguments.external)
-    lines = check_objects(arguments.json, arguments.kernel, arguments.modules, external, errors)
+    external, own = set(arguments.external), set(arguments.own)
+    lines = check_objects(
+        arguments.json, arguments.kernel, arguments.modules, external, own, errors
+    )
     if lines:
         _say("\n".join(lines) + "\n", sys.stdout)
 
@@ -92,6 +94,13 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME",
         help="a symbol that the loader provides (may be repeated)",
+    )
+    two.add_argument(
+        "--own",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a symbol that no object exports, as ops->exported has it (may be repeated)",
     )
     two.add_argument("modules", nargs="*", metavar="MODULE", help="modules that will be loaded")
     two.set_defaults(run=_check)

@@ -352,7 +352,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "object-duplicate": (
         "it defines `{symbol}`, and so does {other}",
-        "make one of them static, or rename it",
+        "hide it where it is a module's own (static, -fvisibility=hidden), or rename it",
     ),
     "kernel-lacks": (
         "it does not define `{symbol}`: {why}",

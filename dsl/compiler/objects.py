@@ -25,6 +25,7 @@ _LINKERS = frozenset(["_GLOBAL_OFFSET_TABLE_"])
 _OWN = frozenset(["_init", "_fini"])
 _KCFI = "__kcfi_typeid_"  # clang defines it for each function that is declared and pointed to
 _HIDDEN = frozenset(["STV_HIDDEN", "STV_INTERNAL"])
+_COMMON = frozenset(["SHN_COMMON", 0xFF02])  # SHN_X86_64_LCOMMON
 
 _RELINK = "link it with `ld -r`, which keeps relocations"
 _NO_LTO = "compile it without -flto"
@@ -33,10 +34,20 @@ _NO_LTO = "compile it without -flto"
 @dataclass
 class _Object:
     path: str
-    defined: set[str] = field(default_factory=set)  # global or weak
+    strong: set[str] = field(default_factory=set)  # exported, and no other module may be
+    weak: set[str] = field(default_factory=set)  # exported, and gives way: COMMON too
+    hidden: set[str] = field(default_factory=set)  # global, and its own
     local: set[str] = field(default_factory=set)
     undefined: set[str] = field(default_factory=set)  # weak ones may stay so
     plain: list[references.Reference] = field(default_factory=list)
+
+    @property
+    def exported(self) -> set[str]:
+        return self.strong | self.weak
+
+    @property
+    def globals(self) -> set[str]:
+        return self.exported | self.hidden
 
 
 def _refusal(elf: Any) -> tuple[str, str] | None:
@@ -58,25 +69,32 @@ def _refusal(elf: Any) -> tuple[str, str] | None:
     return None
 
 
-def _symbols(elf: Any, found: _Object) -> None:
+def _symbols(elf: Any, found: _Object, names_: set[str]) -> None:
+    """Sorts them as krtld does (loader/krtld.c, "Who may define what"); names_: no object exports."""
     for section in elf.iter_sections():
         if not isinstance(section, SymbolTableSection):
             continue
         for symbol in section.iter_symbols():
             bind = symbol["st_info"]["bind"]
-            own = symbol.name in _OWN or symbol["st_other"]["visibility"] in _HIDDEN
+            own = symbol.name in _OWN | names_ or symbol["st_other"]["visibility"] in _HIDDEN
             if not symbol.name or symbol["st_info"]["type"] in ("STT_SECTION", "STT_FILE"):
                 continue
             if symbol["st_shndx"] == "SHN_UNDEF":
                 if bind != "STB_WEAK":
                     found.undefined.add(symbol.name)
-            elif bind == "STB_LOCAL" or own:
+            elif bind == "STB_LOCAL":
                 found.local.add(symbol.name)
+            elif own:
+                found.hidden.add(symbol.name)
+            elif bind == "STB_GLOBAL" and symbol["st_shndx"] not in _COMMON:
+                found.strong.add(symbol.name)
             else:
-                found.defined.add(symbol.name)
+                found.weak.add(symbol.name)
 
 
-def _read(path: str, stubs: references.Stubs, errors: Errors) -> _Object | None:
+def _read(
+    path: str, stubs: references.Stubs, own: set[str], errors: Errors
+) -> _Object | None:
     found = _Object(path)
     try:
         with open(path, "rb") as file:
@@ -94,7 +112,7 @@ def _read(path: str, stubs: references.Stubs, errors: Errors) -> _Object | None:
             if refusal:
                 errors.add(path, "object-format", why=refusal[0], way=refusal[1])
                 return None
-            _symbols(elf, found)
+            _symbols(elf, found, own)
             found.plain = references.plain(elf, stubs)
     except OSError as error:
         errors.add(path, "file-unreadable", why=error.strerror or str(error))
@@ -128,42 +146,46 @@ def _declared(path: str, errors: Errors) -> tuple[references.Stubs, dict[str, st
 
 
 def _kernel(kernel: _Object, stubs: set[str], helpers: dict[str, str], errors: Errors) -> None:
-    for name in sorted(stubs - kernel.defined):
+    for name in sorted(stubs - kernel.globals):
         words = {"symbol": name, "why": "the stub of a hotinline"}
         errors.add(kernel.path, "kernel-lacks", way="link hotstubs.o into it", **words)
     for name, user in sorted(helpers.items()):
-        if name not in kernel.defined and name not in stubs:
+        if name not in kernel.globals and name not in stubs:
             why = f"an alternative of {user} refers to it"
-            way = "define it as a global; hotinline.h says how it is called"
+            way = "define it as a global, hidden or not; hotinline.h says how it is called"
             errors.add(kernel.path, "kernel-lacks", symbol=name, why=why, way=way)
 
 
 def _module(module: _Object, stubs: set[str], owners: dict[str, str], errors: Errors) -> None:
-    for name in sorted(stubs & (module.defined | module.local)):
+    for name in sorted(stubs & (module.globals | module.local)):
         errors.add(module.path, "object-defines-hotinline", symbol=name)
-    for name in sorted(module.defined - stubs):
+    for name in sorted(module.strong - stubs):
         other = owners.setdefault(name, module.path)
         if other != module.path:
             errors.add(module.path, "object-duplicate", symbol=name, other=other)
 
 
 def check_objects(
-    described: str, kernel_path: str, paths: list[str], external: set[str], errors: Errors
+    described: str, kernel_path: str, paths: list[str], external: set[str], own: set[str],
+    errors: Errors,
 ) -> list[str]:
-    """Returns what is no error, but worth knowing: a line for each reference that is not a site."""
+    """external: symbols that the loader provides; own: what no object exports. Returns what is no error,
+    but worth knowing: a line for each reference that is not a site."""
     declared = _declared(described, errors)
     found_stubs, helpers = declared or (references.Stubs({"hotinlines": []}), {})
-    kernel = _read(kernel_path, found_stubs, errors)
-    modules = [m for m in (_read(path, found_stubs, errors) for path in paths) if m]
+    kernel = _read(kernel_path, found_stubs, own, errors)
+    modules = [m for m in (_read(path, found_stubs, own, errors) for path in paths) if m]
     if declared is None or kernel is None:
         return []
     stubs = set(found_stubs.sizes)
     _kernel(kernel, stubs, helpers, errors)
-    owners = dict.fromkeys(kernel.defined, kernel_path)
+    owners = dict.fromkeys(kernel.exported, kernel_path)  # it comes first: its weak ones count
     for module in modules:
         _module(module, stubs, owners, errors)
     known = {*owners, *stubs, *external, *_LINKERS}
-    missing = {*helpers} - kernel.defined  # reported once, by _kernel
+    for module in modules:
+        known |= module.weak
+    missing = {*helpers} - kernel.globals  # reported once, by _kernel
     for found in (kernel, *modules):
         for name in sorted(found.undefined - known):
             if found is kernel and name in missing:

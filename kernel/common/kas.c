@@ -19,7 +19,7 @@ bool kas_init(uint64_t base)
 
 static size_t page_count(size_t size)
 {
-	return (size + PAGE_MASK) / PAGE_SIZE;
+	return size / PAGE_SIZE + (size % PAGE_SIZE != 0); /* without a wrap, for any size */
 }
 
 static bool taken(size_t page)
@@ -43,7 +43,7 @@ static void mark(size_t page, size_t n, bool take)
 	interrupts_restore(on);
 }
 
-/* n free pages and one behind them, marked as taken; 0: there are none. */
+/* n free pages and one after them, marked as taken; 0: there are none. */
 static uint64_t find(size_t n, size_t align)
 {
 	size_t found = 0;
@@ -61,13 +61,22 @@ static uint64_t find(size_t n, size_t align)
 	return 0;
 }
 
+/* The same; 0 after a message. */
 static uint64_t reserve(size_t n, size_t align)
 {
 	bool on = interrupts_off();
 	uint64_t start = find(n, align);
+	size_t used = 0;
 
 	interrupts_restore(on);
-	return start;
+	if (start)
+		return start;
+	for (size_t page = 0; page < KAS_PAGES; page++)
+		used += taken(page);
+	kprintf("kas: no %lu pages in a row, aligned to 0x%lx: %lu of %lu pages of kernel "
+		"addresses are in use, the limit is KAS_SIZE\n",
+		n, align, used, KAS_PAGES);
+	return 0;
 }
 
 static size_t page_index(uint64_t address)
@@ -94,7 +103,7 @@ static void release(uint64_t start, size_t n, bool alias)
 void *kas_alloc(size_t size, size_t align)
 {
 	size_t n = page_count(size);
-	uint64_t start = n < KAS_PAGES ? reserve(n, align) : 0;
+	uint64_t start = reserve(n, align);
 
 	for (size_t i = 0; start && i < n; i++) {
 		uint64_t page = page_alloc();

@@ -2,13 +2,13 @@
 #ifndef HOTINLINE_KERNEL_COUNTERS_H
 #define HOTINLINE_KERNEL_COUNTERS_H
 
-#include <stdint.h>
+#include "kernel/defs.h"
 
 #define NCOUNTERS 64u
 
 /* number: below NCOUNTERS */
-void counter_add(unsigned number);
-uint64_t counter_read(unsigned number);
-unsigned counters_used(void);
+MODULE_EXPORT void counter_add(unsigned number);
+MODULE_EXPORT uint64_t counter_read(unsigned number);
+MODULE_EXPORT unsigned counters_used(void);
 
 #endif

@@ -1,6 +1,8 @@
 ; A module in assembly: moves bytes into or out of user memory, inside a window that it closes by a
 ; tail call. The pointers are the caller's business; a page that is not mapped is a panic.
 
+; window.c calls both functions: they are exported.
+
 %include "hotinline.inc"
 
 	section .text

@@ -111,6 +111,50 @@ def test_two_modules_that_define_one_name(build: Build) -> None:
     assert build.check(first, third).returncode == 0
 
 
+HIDDEN = '__attribute__((visibility("hidden"))) '
+
+
+def test_peers_44_what_modules_hide_may_bear_one_name(build: Build) -> None:
+    text = "int metadata = 1; int *p_{0}(void); int *p_{0}(void) {{ return &metadata; }}"
+    one, two = (build.compile(n, text.format(n)) for n in ("one", "two"))
+    help_ = "-fvisibility=hidden"
+    refused(build.check(one, two), f"{two}: error: it defines `metadata`, and so does {one}", help_)
+    assert build.check(one, two, more=("--own", "metadata")).returncode == 0
+    hidden = build.compile("hidden", HIDDEN + text.format("hidden"))
+    assert build.check(one, hidden).returncode == 0
+
+
+def test_a_name_that_a_module_hides_is_no_other_modules(build: Build) -> None:
+    """object-undefined, and its twin."""
+    user = build.compile("user", "void lib(void); void g(void); void g(void) { lib(); }")
+    text = "void lib(void); void lib(void) {}"
+    refused(build.check(user, build.compile("own", HIDDEN + text)), "`lib` is defined nowhere")
+    library = build.compile("library", text)
+    assert build.check(user, library).returncode == 0
+    refused(build.check(user, library, more=("--own", "lib")), "`lib` is defined nowhere")
+
+
+def test_a_weak_or_common_definition_gives_way(build: Build) -> None:
+    """As krtld has it: only strong ones are refused, and the kernel comes first."""
+    strong = build.compile("strong", "int same = 1;")
+    for flags, text in (((), "__attribute__((weak)) int same = 2;"), (("-fcommon",), "int same;")):
+        other = build.compile("other", text, *flags)
+        assert build.check(strong, other).returncode == 0
+        assert build.check(other, build.compile("user", "extern int same; int *p = &same;")
+                           ).returncode == 0
+    weak = build.compile("weak", KERNEL + "__attribute__((weak)) int same = 2;")
+    kernel = build.link("all.o", weak, build.folder / "stubs.o")
+    refused(build.check(strong, kernel=kernel), "it defines `same`, and so does")
+
+
+def test_what_a_kernel_hides_its_alternatives_find(build: Build) -> None:
+    """kernel-lacks is about what it does not define at all."""
+    hidden = build.compile("hiding", KERNEL, "-fvisibility=hidden")
+    kernel = build.link("all.o", hidden, build.folder / "stubs.o")
+    done = build.check(kernel=kernel)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_module_may_not_replace_the_kernels_names(build: Build) -> None:
     text = "void kernel_service(void); void kernel_service(void) {}"
     refused(build.check(build.compile("thief", text)), "so does " + str(build.kernel))

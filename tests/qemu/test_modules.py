@@ -19,6 +19,7 @@ REFUSED = [
     ("badinit", ["_init", "0x1"]),
     ("overflow", [".data+0x0", "R_X86_64_32", "`overflow_target'", "32 bits"]),
     ("window", ["`user_copy'", "`user_fill'"]),
+    ("huge", ["kas: no 16385 pages in a row", "of 16384 pages", "bytes wanted: 0x4001000"]),
 ]
 
 
@@ -95,6 +96,15 @@ def test_where_memory_is_small_the_boot_leaves_the_disassembler_out_and_says_so(
         machine.boot()
         assert machine.command("hello").startswith("hello")
         assert machine.finish().verdict is Verdict.PASS
+
+
+def test_peers_44_modules_may_each_have_a_name_of_their_own() -> None:
+    """answer() of each is hidden, as all is that a module does not mark; the twin: what is marked."""
+    with booted() as machine:
+        machine.boot()
+        load(machine, ["answer", "wrong_answer", "counters"])
+        said = machine.command("modload counters2")
+        assert "`counter_add' is defined twice, first in counters; hide it" in said
 
 
 def test_a_module_in_use_cannot_be_unloaded() -> None:
