@@ -105,7 +105,8 @@ ABI := amd64
 LIBRARY := $(wildcard alternatives/*.c alternatives/arch/$(ABI)/*.c \
 	loader/arch/$(ABI)/*.c) $(filter-out loader/tool%.c,$(wildcard loader/*.c))
 TOOL := $(wildcard loader/tool*.c)
-BOOT := $(wildcard kernel/boot/*.c kernel/boot/*.asm kernel/common/*.c)
+BOOT := $(wildcard kernel/boot/*.c kernel/boot/*.asm kernel/common/*.c) \
+	kernel/arch/$(ABI)/trap_names.c
 UNIX := $(wildcard kernel/*.c kernel/common/*.c kernel/arch/$(ABI)/*.c kernel/arch/$(ABI)/*.asm)
 MODULES := $(wildcard kernel/modules/*.c kernel/modules/*.asm)
 TEST_MODULES := $(wildcard tests/qemu/modules/*.c tests/qemu/modules/*.asm)

@@ -13,15 +13,19 @@
 #define MICROSECOND   1000ul
 #define INIT_WAIT     (10000 * MICROSECOND)
 #define START_WAIT    (200 * MICROSECOND)
-#define ANSWER_WAIT   (2000000 * MICROSECOND) /* an emulated CPU may have to wait for a busy host */
+#define ANSWER_WAIT   (30000000 * MICROSECOND) /* an emulated CPU may have to wait for a busy host */
 
 /* park.asm */
 extern const uint8_t park_start[];
 extern const uint64_t park_size;
 struct park {
 	uint64_t cr0, cr3, cr4, efer;
-	uint64_t result; /* where the CPU puts its cr4 */
+	uint64_t stack; /* its own */
+	uint64_t rest;  /* cpu_rest() */
 };
+
+extern volatile uint64_t nmi_rest; /* trap_entry.asm */
+void cpu_rest_trap(void) __attribute__((noreturn));
 
 static volatile uint64_t answer;
 static unsigned nparked, nmissing;
@@ -42,6 +46,25 @@ static bool wait(uint64_t nanoseconds)
 	return answer;
 }
 
+/* Where the others go: off the page that they began in, before they say that they are up. */
+static void __attribute__((noreturn)) cpu_rest(void)
+{
+	segments_rest();
+	answer = read_cr4(); /* not 0 */
+	for (;;)
+		asm volatile("cli; hlt");
+}
+
+void cpu_rest_trap(void)
+{
+	panic("cpu: an exception on a CPU at rest");
+}
+
+uint64_t cpus_nmis(void)
+{
+	return nmi_rest;
+}
+
 static bool start(uint32_t id)
 {
 	answer = 0;
@@ -54,13 +77,14 @@ static bool start(uint32_t id)
 	return wait(ANSWER_WAIT);
 }
 
-static void fill(uint8_t *page)
+static void fill(uint8_t *page, uint64_t stack)
 {
 	struct park park = {.cr0 = read_cr0(),
 			    .cr3 = read_cr3(),
 			    .cr4 = read_cr4(),
 			    .efer = rdmsr(EFER),
-			    .result = (uint64_t)&answer};
+			    .stack = stack,
+			    .rest = (uint64_t)cpu_rest};
 
 	memcpy(page, park_start, park_size);
 	memcpy(page + park_size - sizeof(park), &park, sizeof(park));
@@ -69,9 +93,15 @@ static void fill(uint8_t *page)
 static void park(const uint32_t *ids, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
+		uint8_t *stack;
+
 		if (ids[i] == apic_id())
 			continue;
 		others[nparked + nmissing].id = ids[i];
+		stack = kas_alloc(PAGE_SIZE, PAGE_SIZE);
+		if (!stack)
+			panic("no memory for another CPU: give QEMU a larger -m");
+		fill(physmap(PARK_PAGE), (uint64_t)stack + PAGE_SIZE);
 		if (!start(ids[i])) {
 			kprintf("cpu: the one with APIC number %u does not answer\n", ids[i]);
 			nmissing++;
@@ -102,8 +132,9 @@ void cpus_park(const struct bootinfo *info)
 		return;
 	}
 	memcpy(saved, physmap(PARK_PAGE), PAGE_SIZE);
-	fill(physmap(PARK_PAGE));
 	park(ids, n);
+	if (nmissing)
+		return; /* who comes late still finds its way */
 	memcpy(physmap(PARK_PAGE), saved, PAGE_SIZE);
 	paging_unmap(PARK_PAGE);
 }

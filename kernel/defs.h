@@ -164,6 +164,7 @@ struct bootinfo {
 	struct boot_times times;
 	uint64_t root;     /* physical address of the page tables' root */
 	uint64_t rsdp;     /* physical address of the ACPI tables' root; 0: none */
+	uint64_t nmis;     /* physical address of a uint32_t that counts NMIs until traps_init() */
 	char unix_name[8]; /* "unix": krtld keeps a pointer to it */
 	char cmdline[CMDLINE_MAX];
 };
@@ -243,6 +244,7 @@ void console_watch(int pid);
 void cpus_park(const struct bootinfo *info);
 void cpus_print(void);
 void cpus_list(void);
+uint64_t cpus_nmis(void); /* that came to those at rest */
 
 /* features.c */
 bool feature_disabled(void *ctx, const char *name); /* by the boot argument disable_NAME=1 */
@@ -428,8 +430,9 @@ bool cpu_smap_enabled(void);
 const char *cpu_brand(char *line, size_t size);
 
 /* arch/amd64/traps.c */
-void traps_init(void);
+void traps_init(const struct bootinfo *info);
 void traps_patched(void);
+void traps_count_nmis(void); /* from now on that is all that becomes of them */
 uint64_t traps_nmis(void); /* how many there were */
 
 /* arch/amd64/trap_names.c */

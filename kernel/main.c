@@ -50,7 +50,7 @@ void unix_main(struct bootinfo *info)
 	memory_init(info);       /* pages and page tables, as the boot program left them */
 	modules_init(info);      /* krtld, with unix as its first module */
 	thread_init(info->root); /* this is a thread, too */
-	traps_init();            /* from here on an exception is a panic that says where */
+	traps_init(info);        /* from here on an exception is a panic that says where */
 	paging_drop_low();       /* and the boot program is out of reach */
 	cpu_init();              /* SMEP, UMIP, FSGSBASE: what needs no patching */
 	arguments_init(info);    /* what is asked for, and what of it makes no sense */

@@ -19,6 +19,7 @@ bool panicked(void)
 static void begin(void)
 {
 	interrupts_off();
+	traps_count_nmis(); /* another one would end the report */
 	console_mute(false);
 	depth++;
 	kprintf("\npanic[cpu0]/thread=%lx: ", (uint64_t)current);

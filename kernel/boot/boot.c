@@ -26,6 +26,27 @@ void panic(const char *format, ...)
 	verdict_exit(VERDICT_PANIC);
 }
 
+/* An exception, here or in unix before it has handlers of its own. */
+void boot_trap(const struct boot_frame *frame)
+{
+	const struct krtld_module *module = NULL;
+	const char *symbol = NULL;
+	uint64_t offset, size;
+	static bool again;
+
+	if (again)
+		verdict_exit(VERDICT_PANIC);
+	again = true;
+	if (info)
+		module = krtld_name(&info->krtld, frame->rip, &symbol, &offset, &size);
+	kprintf("panic[boot]: %s %s at 0x%lx", trap_mnemonic(frame->vector),
+		trap_name(frame->vector), frame->rip);
+	if (module && symbol)
+		kprintf(" (%s:%s+0x%lx)", module->name, symbol, offset);
+	kprintf(", error 0x%lx, cr2 0x%lx, rsp 0x%lx\n", frame->error, read_cr2(), frame->rsp);
+	verdict_exit(VERDICT_PANIC);
+}
+
 static void map_physical(uint64_t start, uint64_t end)
 {
 	start &= ~PAGE_MASK;
@@ -154,6 +175,7 @@ void boot_main(uint64_t start_info, uint32_t magic)
 	info->rsdp = machine.rsdp;
 	info->times.started = started;
 	info->root = (uint64_t)boot_root;
+	info->nmis = (uint64_t)&boot_nmis;
 
 	entry = load_unix();
 	stack = (uint64_t)allocate(STACK_SIZE) + STACK_SIZE;

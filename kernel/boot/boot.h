@@ -29,7 +29,16 @@ extern uint64_t boot_root[512];
 void boot_enter(const struct bootinfo *info, uint64_t entry, uint64_t stack)
     __attribute__((noreturn));
 
+extern volatile uint32_t boot_nmis; /* non-maskable interrupts so far */
+
+/* What the CPU, and entry.asm after it, push at an exception. */
+struct boot_frame {
+	uint64_t vector, error;
+	uint64_t rip, cs, flags, rsp, ss;
+};
+
 /* boot.c: called by entry.asm. magic: MULTIBOOT2_MAGIC, or 0 for PVH */
 void boot_main(uint64_t start_info, uint32_t magic) __attribute__((noreturn));
+void boot_trap(const struct boot_frame *frame) __attribute__((noreturn));
 
 #endif

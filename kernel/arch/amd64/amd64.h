@@ -37,7 +37,8 @@
 #define TSS_SEGMENT    40
 
 /* segments.c */
-void segments_init(void);
+void segments_init(uint64_t nmi_entry);
+void segments_rest(void);              /* for a CPU that has nothing to do: cpus.c */
 void segments_set_stack(uint64_t top); /* where traps and system calls of user mode begin */
 void segments_set_nmi(uint64_t entry);
 

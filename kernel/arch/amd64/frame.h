@@ -24,6 +24,7 @@ enum vector {
 	VECTOR_PROTECTION = 13,
 	VECTOR_PAGE_FAULT = 14,
 	VECTOR_MACHINE_CHECK = 18,
+	NEXCEPTIONS = 32,
 	VECTOR_TIMER = 32,
 	VECTOR_LEGACY = 40,   /* .. 55: the 8259s', all masked */
 	VECTOR_SPURIOUS = 63, /* the local APIC's: the low four bits must be set */

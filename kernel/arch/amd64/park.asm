@@ -1,6 +1,8 @@
 ; How another CPU comes up: in real mode, at a page below 1 MiB that cpus.c has copied this to; from
-; there straight to long mode with the first CPU's control registers, and to rest. Nothing in here
-; may be relocated: addresses are offsets from park_start plus PARK_PAGE.
+; there straight to long mode with the first CPU's control registers, and out of this page, which does
+; not stay, to cpu_rest(). Nothing in here may be relocated: addresses are offsets from park_start
+; plus PARK_PAGE. It has no interrupt table, and no non-maskable interrupt can come: INIT masks LINT1
+; (Intel SDM vol. 3A, 10.4.7), and we send none.
 
 PARK_PAGE	equ 0x8000		; cpus.c
 EFER		equ 0xc0000080
@@ -45,13 +47,10 @@ park_start:
 
 	bits 64
 .long:
-	mov rax, cr4
-	mov rcx, [abs at(park_result)]
-	mov [rcx], rax			; not 0: it is up
-.rest:
-	cli
-	hlt
-	jmp .rest
+	mov rsp, [abs at(park_stack)]
+	xor ebp, ebp
+	call [abs at(park_rest)]	; does not return
+	ud2
 
 	align 8
 park_gdt:
@@ -69,7 +68,8 @@ park_cr0:	dq 0
 park_cr3:	dq 0
 park_cr4:	dq 0
 park_efer:	dq 0
-park_result:	dq 0
+park_stack:	dq 0
+park_rest:	dq 0
 park_end:
 
 ; const uint64_t park_size;

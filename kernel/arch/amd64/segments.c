@@ -45,6 +45,8 @@ struct pointer {
 
 extern const uint64_t trap_vectors[NVECTORS]; /* trap_entry.asm */
 extern uint64_t kernel_stack;                 /* trap_entry.asm */
+void trap_rest(void);                         /* trap_entry.asm */
+void trap_nmi_rest(void);                     /* trap_entry.asm */
 
 static union {
 	struct gate gate;
@@ -59,16 +61,10 @@ static uint64_t gdt[7] = {
     [USER_CODE / 8] = 0x00affb000000ffff,
 };
 
-static void load_segments(void)
+static void load_gdt(void)
 {
-	uint64_t base = (uint64_t)&tss;
 	struct pointer pointer = {sizeof(gdt) - 1, (uint64_t)gdt};
 
-	gdt[TSS_SEGMENT / 8] =
-	    (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ul << 40 | (base >> 24 & 0xff) << 56;
-	gdt[TSS_SEGMENT / 8 + 1] = base >> 32;
-	for (unsigned i = 0; i < NSTACKS; i++)
-		tss.ist[i] = (uint64_t)stacks[i] + STACK_SIZE;
 	asm volatile("lgdt %0" : : "m"(pointer));
 	asm volatile("pushq %0; leaq 1f(%%rip), %%rax; pushq %%rax; lretq; 1:"
 		     :
@@ -76,6 +72,17 @@ static void load_segments(void)
 		     : "rax", "memory");
 	asm volatile("movl %0, %%ds; movl %0, %%es; movl %0, %%fs; movl %0, %%gs" : : "r"(0));
 	asm volatile("movl %0, %%ss" : : "r"(KERNEL_DATA));
+}
+
+static void load_tss(void)
+{
+	uint64_t base = (uint64_t)&tss;
+
+	gdt[TSS_SEGMENT / 8] =
+	    (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ul << 40 | (base >> 24 & 0xff) << 56;
+	gdt[TSS_SEGMENT / 8 + 1] = base >> 32;
+	for (unsigned i = 0; i < NSTACKS; i++)
+		tss.ist[i] = (uint64_t)stacks[i] + STACK_SIZE;
 	asm volatile("ltr %w0" : : "r"(TSS_SEGMENT));
 }
 
@@ -105,17 +112,33 @@ void segments_set_stack(uint64_t top)
 	tss.rsp[0] = top;
 }
 
-void segments_init(void)
+/* The interrupt table comes last: until then the boot program's counts NMIs, by segments that have the
+ * same numbers. */
+void segments_init(uint64_t nmi_entry)
 {
 	struct pointer pointer = {sizeof(idt) - 1, (uint64_t)idt};
 
-	load_segments();
+	load_gdt();
+	load_tss();
 	for (unsigned i = 0; i < NVECTORS; i++)
 		idt[i].gate = make_gate(trap_vectors[i]);
-	idt[VECTOR_NMI].gate.ist = IST_NMI;
+	segments_set_nmi(nmi_entry);
 	idt[VECTOR_DOUBLE_FAULT].gate.ist = IST_DOUBLE;
 	idt[VECTOR_MACHINE_CHECK].gate.ist = IST_MACHINE;
 	idt[VECTOR_DEBUG].gate.ist = IST_DEBUG;
 	idt[VECTOR_BREAKPOINT].gate.type = GATE_USER;
+	asm volatile("lidt %0" : : "m"(pointer));
+}
+
+/* There is one task state segment, the first CPU's: whoever else is interrupted stays on its stack. */
+void segments_rest(void)
+{
+	static struct gate table[NEXCEPTIONS];
+	struct pointer pointer = {sizeof(table) - 1, (uint64_t)table};
+
+	load_gdt();
+	for (unsigned i = 0; i < NEXCEPTIONS; i++)
+		table[i] = make_gate((uint64_t)trap_rest);
+	table[VECTOR_NMI] = make_gate((uint64_t)trap_nmi_rest);
 	asm volatile("lidt %0" : : "m"(pointer));
 }

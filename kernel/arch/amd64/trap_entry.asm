@@ -113,6 +113,19 @@ trap_nmi_early:
 	lock inc qword [rel nmi_early]
 	iretq
 
+; A CPU at rest (cpus.c): its non-maskable interrupts are counted; it does nothing that could be an
+; exception.
+	global trap_nmi_rest
+trap_nmi_rest:
+	lock inc qword [rel nmi_rest]
+	iretq
+
+	global trap_rest
+trap_rest:
+	and rsp, -16
+	extern cpu_rest_trap
+	call cpu_rest_trap
+
 ; SYSCALL comes here: rcx = the user's rip, r11 = its flags, and of the flags what SFMASK says is
 ; clear: IF, and AC with it.
 	global syscall_entry
@@ -166,5 +179,8 @@ user_rsp:	resq 1
 ; uint64_t nmi_early: how many came while unix was patched
 	global nmi_early
 nmi_early:	resq 1
+; uint64_t nmi_rest: how many came to CPUs at rest
+	global nmi_rest
+nmi_rest:	resq 1
 
 	section .note.GNU-stack noalloc noexec nowrite progbits

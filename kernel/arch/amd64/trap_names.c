@@ -34,11 +34,11 @@ static const struct {
     [31] = {"?", "Reserved"},
 };
 
-#define NEXCEPTIONS (sizeof(exceptions) / sizeof(exceptions[0]))
+#define NNAMES (sizeof(exceptions) / sizeof(exceptions[0]))
 
 const char *trap_name(uint64_t vector)
 {
-	if (vector < NEXCEPTIONS)
+	if (vector < NNAMES)
 		return exceptions[vector].name;
 	if (vector == VECTOR_TIMER)
 		return "Timer";
@@ -47,5 +47,5 @@ const char *trap_name(uint64_t vector)
 
 const char *trap_mnemonic(uint64_t vector)
 {
-	return vector < NEXCEPTIONS ? exceptions[vector].mnemonic : "int";
+	return vector < NNAMES ? exceptions[vector].mnemonic : "int";
 }

@@ -136,10 +136,17 @@ uint64_t traps_nmis(void)
 	return nmi_count + nmi_early;
 }
 
-/* Non-maskable interrupts are counted, and no more than that, until unix is patched. */
-void traps_init(void)
+/* Non-maskable interrupts are counted, and no more than that, until unix is patched; those that came
+ * before were counted by the boot program. */
+void traps_init(const struct bootinfo *info)
 {
-	segments_init();
+	segments_init((uint64_t)trap_nmi_early);
+	__atomic_fetch_add(&nmi_early, *(const volatile uint32_t *)physmap(info->nmis),
+			   __ATOMIC_RELAXED);
+}
+
+void traps_count_nmis(void)
+{
 	segments_set_nmi((uint64_t)trap_nmi_early);
 }
 
@@ -151,5 +158,7 @@ void traps_patched(void)
 	nmi_harmless = boot_argument("nmi", value, sizeof(value)) && strcmp(value, "count") == 0;
 	segments_set_nmi(trap_vectors[VECTOR_NMI]);
 	if (nmi_early && !nmi_harmless)
-		panic("%lu non-maskable interrupts while unix was patched", nmi_early);
+		panic("%lu non-maskable interrupts before unix was patched; nmi=count only counts "
+		      "them",
+		      nmi_early);
 }
