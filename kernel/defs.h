@@ -433,7 +433,7 @@ const char *cpu_brand(char *line, size_t size);
 void traps_init(const struct bootinfo *info);
 void traps_patched(void);
 void traps_count_nmis(void); /* from now on that is all that becomes of them */
-uint64_t traps_nmis(void); /* how many there were */
+uint64_t traps_nmis(void);   /* how many there were */
 
 /* arch/amd64/trap_names.c */
 const char *trap_name(uint64_t vector);

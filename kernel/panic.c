@@ -77,16 +77,16 @@ void panic_trap(struct frame *frame, uint64_t address, const char *reason)
 			name_address(frame->rip, where, sizeof(where)));
 		verdict_exit(VERDICT_PANIC);
 	}
-	kprintf("BAD TRAP: type=%lx (%s %s) rp=%lx", frame->vector, mnemonic, name,
+	kprintf("BAD TRAP: type=%lx (%s %s) rp=0x%lx", frame->vector, mnemonic, name,
 		(uint64_t)frame);
 	if (reason)
-		kprintf(" addr=%lx", address);
+		kprintf(" addr=0x%lx", address);
 	kprintf(" occurred in module \"%s\"", module_name(frame->rip));
 	if (reason)
 		kprintf(" due to %s", reason);
 	kprintf("\n\n%s: %s %s\n", current->name, mnemonic, name);
 	if (reason)
-		kprintf("Bad kernel fault at addr=%lx\n", address);
+		kprintf("Bad kernel fault at addr=0x%lx\n", address);
 	registers_print(frame, read_cr2());
 	end(frame, frame->rip, frame->rbp, name);
 	verdict_exit(VERDICT_PANIC);

@@ -174,12 +174,12 @@ def case_2(machine: Machine, smap: bool) -> tuple[str, bool]:
 
 
 PANIC = {
-    "first line": r'^panic\[cpu0\]/thread=\w+: BAD TRAP: type=e \(#pf Page fault\) rp=\w+ '
-                  r'addr=8050ff0 occurred in module "vmloop" due to an illegal access to a user '
+    "first line": r'^panic\[cpu0\]/thread=\w+: BAD TRAP: type=e \(#pf Page fault\) rp=0x\w+ '
+                  r'addr=0x8050ff0 occurred in module "vmloop" due to an illegal access to a user '
                   r'address$',
     "process": r"^a\.out: #pf Page fault$",
-    "address": r"^Bad kernel fault at addr=(0x)?8050ff0$",
-    "place": r"^pid=[1-9]\d*, pc=\w+, sp=\w+.* eflags: \w+<(?!.*\bac\b.*>)\S*>",
+    "address": r"^Bad kernel fault at addr=0x8050ff0$",
+    "place": r"^pid=[1-9]\d*, pc=0x\w+, sp=0x\w+.* eflags: \w+<(?!.*\bac\b.*>)\S*>",
     "cr4 with smap": r"\bcr4: \w+<\S*\bsmap\b\S*>",
     "stack": r"^[0-9a-f]{16} vmloop:vmloop_ioctl\+0x\w+ \(\)$",
     "trap trace": r"^trap trace",

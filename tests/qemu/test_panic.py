@@ -32,11 +32,11 @@ def fixture_console() -> str:
 
 @pytest.mark.parametrize("pattern", [
     r"panic\[cpu0\]/thread=ffff[0-9a-f]{12}: BAD TRAP: type=e \(#pf Page fault\) "
-    r"rp=ffff[0-9a-f]{12} addr=8050ff0 occurred in module \"vmloop\" "
+    r"rp=0xffff[0-9a-f]{12} addr=0x8050ff0 occurred in module \"vmloop\" "
     r"due to an illegal access to a user address",
     r"a\.out: #pf Page fault",
-    r"Bad kernel fault at addr=8050ff0",
-    r"pid=\d+, pc=ffff[0-9a-f]{12}, sp=ffff[0-9a-f]{12}, error=1, eflags: [0-9a-f]+<[a-z,]+>",
+    r"Bad kernel fault at addr=0x8050ff0",
+    r"pid=\d+, pc=0xffff[0-9a-f]{12}, sp=0xffff[0-9a-f]{12}, error=0x1, eflags: [0-9a-f]+<[a-z,]+>",
     r"cr0: [0-9a-f]+<pg,wp,[a-z,]*pe>  cr4: [0-9a-f]+<smap,smep,[a-z0-9,]*pae>",
     r"cr2: 8050ff0  cr3: [0-9a-f]+  cr8: 0",
     r"rbp [0-9a-f]{16}  rsp [0-9a-f]{16}  rip ffff[0-9a-f]{12}",
@@ -77,7 +77,7 @@ def test_a_program_that_faults_is_killed_and_the_system_goes_on() -> None:
         machine.boot()
         assert "crash: 13 ways, 0 wrong" in machine.command("crash all")
         said = machine.command("crash null")
-        assert re.search(r"crash: process \d+: #pf Page fault at pc=804[0-9a-f]+ addr=0: killed\n"
+        assert re.search(r"crash: process \d+: #pf Page fault at pc=0x804[0-9a-f]+ addr=0x0: killed\n"
                          r"crash: exit status 142", said)
         assert "hello from process" in machine.command("hello")
         assert machine.finish().verdict is Verdict.PASS

@@ -60,12 +60,12 @@ def test_a_machine_that_is_not_what_is_said_fails(cpu: str, expected: bool,
 
 
 PANIC = """
-panic[cpu0]/thread=1: BAD TRAP: type=e (#pf Page fault) rp=2 addr=8050ff0 occurred in module \
+panic[cpu0]/thread=1: BAD TRAP: type=e (#pf Page fault) rp=0x2 addr=0x8050ff0 occurred in module \
 "vmloop" due to an illegal access to a user address
 
 a.out: #pf Page fault
-Bad kernel fault at addr=8050ff0
-pid=2, pc=3, sp=4, error=1, eflags: 10286<rf,if,sf,pf>
+Bad kernel fault at addr=0x8050ff0
+pid=2, pc=0x3, sp=0x4, error=0x1, eflags: 10286<rf,if,sf,pf>
 cr0: 80010013<pg,wp,et,mp,pe>  cr4: 310620<smap,smep,pae>
 
 trap trace, the newest first:
@@ -79,7 +79,7 @@ ffffffffbbee3000 vmloop:vmloop_ioctl+0x4 ()
     ("8050ff0 occurred", "8050ff8 occurred", "first line"),
     ('"vmloop" due', '"unix" due', "first line"),
     ("a.out: #pf", "boot: #pf", "process"),
-    ("at addr=8050ff0", "at addr=0", "address"),
+    ("at addr=0x8050ff0", "at addr=0x0", "address"),
     ("pid=2", "pid=0", "place"),
     ("<rf,if", "<rf,ac,if", "place"),
     ("<smap,", "<", "cr4 with smap"),

@@ -45,7 +45,7 @@ def test_peers_11_a_handler_does_not_hide_a_violation(module: str, address: str)
     """With or without a page: it is a panic, and no endless fault."""
     result = end_of(f"modload {module}")
     assert result.verdict is Verdict.PANIC
-    assert f'addr={address} occurred in module "{module}" {VIOLATION}' in result.reason
+    assert f'addr=0x{address} occurred in module "{module}" {VIOLATION}' in result.reason
     assert "recovered" not in result.console
 
 
@@ -59,11 +59,11 @@ def test_peers_11_without_smap_the_handler_gets_what_is_bad(options: dict[str, A
 
 
 @pytest.mark.parametrize("module, why", [
-    ("crash_window", "addr=401000 occurred in module \"crash_window\" due to a bad user address in "
+    ("crash_window", "addr=0x401000 occurred in module \"crash_window\" due to a bad user address in "
                      "a window without a handler"),
     ("crash_kernel", "due to an access where nothing is mapped"),
-    ("crash_null", "addr=8 occurred in module \"crash_null\" due to a NULL pointer dereference"),
-    ("crash_smep", "addr=400000 occurred in module \"?\" due to the execution of a user address"),
+    ("crash_null", "addr=0x8 occurred in module \"crash_null\" due to a NULL pointer dereference"),
+    ("crash_smep", "addr=0x400000 occurred in module \"?\" due to the execution of a user address"),
 ])
 def test_what_no_handler_is_for_is_a_panic(module: str, why: str) -> None:
     result = end_of(f"modload {module}")
@@ -88,7 +88,7 @@ def test_a_user_address_without_a_window_is_the_panic_of_the_first_acceptance(pr
     """The second has set AC in user mode, which must not count."""
     result = end_of("modload vmloop", program)
     assert result.verdict is Verdict.PANIC
-    assert 'addr=8050ff0 occurred in module "vmloop" ' + VIOLATION in result.reason
+    assert 'addr=0x8050ff0 occurred in module "vmloop" ' + VIOLATION in result.reason
 
 
 @pytest.mark.parametrize("options", WITHOUT_SMAP)

@@ -50,7 +50,7 @@ def test_a_program_that_faults_is_killed_with_a_message(machine: Machine) -> Non
     said = machine.command("crash all")
     assert re.search(r"^crash: 13 ways, 0 wrong$", said, re.MULTILINE), said
     assert len(re.findall(r"^crash: process \d+: .* killed$", said, re.MULTILINE)) == 13
-    assert re.search(r"#pf Page fault at pc=[0-9a-f]+ addr=0: killed", said)
+    assert re.search(r"#pf Page fault at pc=0x[0-9a-f]+ addr=0x0: killed", said)
 
 
 def test_a_crash_is_an_exit_status(machine: Machine) -> None:

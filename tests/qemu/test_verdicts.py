@@ -59,7 +59,7 @@ def test_an_exception_is_a_panic_that_names_its_place(module: str, symptom: str,
 
 
 @pytest.mark.parametrize("module, why", [
-    ("crash_smap", "addr=400000 occurred in module \"crash_smap\" due to an illegal "
+    ("crash_smap", "addr=0x400000 occurred in module \"crash_smap\" due to an illegal "
      "access to a user address"),
     ("crash_text", "the page is not writable"),
     ("crash_alias", "the page is not writable"),

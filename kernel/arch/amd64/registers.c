@@ -32,9 +32,25 @@ static void print_bits(const char *name, uint64_t value, const char *const *name
 	kprintf(">");
 }
 
+/* The kernel leaves these as they were: what they hold now is what they held then. */
+#define DEFINE_SEGMENT(name)                                                                       \
+	static unsigned segment_##name(void)                                                       \
+	{                                                                                          \
+		unsigned value;                                                                    \
+                                                                                                   \
+		asm volatile("movl %%" #name ", %0" : "=r"(value));                                \
+		return value;                                                                      \
+	}
+
+DEFINE_SEGMENT(ds)
+DEFINE_SEGMENT(es)
+DEFINE_SEGMENT(fs)
+DEFINE_SEGMENT(gs)
+
 void registers_print(const struct frame *f, uint64_t cr2)
 {
-	kprintf("pid=%d, pc=%lx, sp=%lx, error=%lx, ", process_pid(), f->rip, f->rsp, f->error);
+	kprintf("pid=%d, pc=0x%lx, sp=0x%lx, error=0x%lx, ", process_pid(), f->rip, f->rsp,
+		f->error);
 	print_bits("eflags", f->flags, flag_names);
 	kprintf("\n");
 	print_bits("cr0", read_cr0(), cr0_names);
@@ -48,5 +64,7 @@ void registers_print(const struct frame *f, uint64_t cr2)
 	kprintf("r11 %016lx  r12 %016lx  r13 %016lx\n", f->r11, f->r12, f->r13);
 	kprintf("r14 %016lx  r15 %016lx  rfl %016lx\n", f->r14, f->r15, f->flags);
 	kprintf("trp %16lx  err %16lx  cs %4lx  ss %4lx\n", f->vector, f->error, f->cs, f->ss);
+	kprintf("ds  %4x  es %4x  fs %4x  gs %4x\n", segment_ds(), segment_es(), segment_fs(),
+		segment_gs());
 	kprintf("fsb %016lx  gsb %016lx\n", read_fsbase(), rdmsr(GS_BASE));
 }

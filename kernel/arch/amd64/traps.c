@@ -84,10 +84,10 @@ static void user_fault(struct frame *frame, uint64_t address)
 {
 	if (frame->vector == VECTOR_MACHINE_CHECK)
 		panic_trap(frame, 0, NULL);
-	kprintf("%s: process %d: %s %s at pc=%lx", current->name, process_pid(),
+	kprintf("%s: process %d: %s %s at pc=0x%lx", current->name, process_pid(),
 		trap_mnemonic(frame->vector), trap_name(frame->vector), frame->rip);
 	if (frame->vector == VECTOR_PAGE_FAULT)
-		kprintf(" addr=%lx", address);
+		kprintf(" addr=0x%lx", address);
 	kprintf(": killed\n");
 	process_exit(STATUS_KILLED + (int)frame->vector);
 }
