@@ -135,9 +135,15 @@ static const struct krtld_module *load(const char *name)
 
 bool module_load(const char *name)
 {
+	const struct krtld_module *module = krtld_find(&krtld, name);
 	uint64_t then = timestamp();
-	const struct krtld_module *module = load(name);
 
+	if (module) {
+		kprintf("modload: %s is loaded already, at 0x%lx, number of users: %u\n", name,
+			module->regions[KRTLD_TEXT].address, module->users);
+		return false;
+	}
+	module = load(name);
 	if (module)
 		kprintf("%s: loaded, %u sites patched, in %lu cycles\n", name, module->nsites,
 			timestamp() - then);

@@ -354,6 +354,7 @@ def test_an_expression_is_shown_in_a_format(machine: Machine, typed: str, shown:
 
 
 def test_every_number_that_is_typed_is_hexadecimal(machine: Machine) -> None:
+    machine.command("badargs")  # for the trap trace: some hundred system calls
     for typed in ("10", "0x10", "0t16"):
         assert len(mdb(machine, f"peek,{typed}/B").splitlines()) == 16
         assert len(listing(mdb(machine, f"peek::dis -n {typed}"))) == 16

@@ -104,3 +104,25 @@ def test_what_programs_leave_behind_is_freed() -> None:
         machine.command("badargs")
         free.append(re.search(r"free pages: (\d+)", machine.command("modinfo")))
     assert free[0] and free[1] and free[0][1] == free[1][1]
+
+
+def test_idling_does_not_fill_the_trap_trace() -> None:
+    """Timer interrupts of one thread in a row are one entry; the twin: a program's calls are many."""
+    with Machine(make_config(args="timer=5000"), SECONDS) as machine:
+        machine.boot()
+        count = 0
+        while count < 2000:  # more than there is room for
+            found = re.search(r"Timer .*, the last of (\d+) in a row$",
+                              machine.command("mdb -k -c '::ttrace'"), re.MULTILINE)
+            count = int(found[1]) if found else 0
+        idle = machine.command("mdb -k -c '::ttrace'").splitlines()
+        machine.command("badargs")
+        busy = machine.command("mdb -k -c '::ttrace'").splitlines()
+    assert len(idle) < 40 and sum("Timer" in line for line in idle) < 20
+    assert sum(" syscall " in line for line in busy) > 20
+
+
+def test_the_panic_shows_all_segment_registers(console: str) -> None:
+    assert re.search(r"^trp +e  err +1  cs +8  ss +10$", console, re.MULTILINE), console
+    assert re.search(r"^ds +[0-9a-f]+  es +[0-9a-f]+  fs +[0-9a-f]+  gs +[0-9a-f]+$", console,
+                     re.MULTILINE), console
