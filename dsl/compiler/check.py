@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from . import instructions, names, registers
+from . import c_types, effects, instructions, names, registers
 from .model import (
     CALL_SIZE,
     FEATURES_MAX,
     SITE_MAX,
     Declarations,
+    Declared,
     Feature,
     Hotinline,
     Value,
@@ -21,15 +22,7 @@ from .report import Errors, Place
 
 ALTERNATIVES_MAX = 255  # hotinline.nalternatives is a byte
 INDEX_MAX = 0xFFFE  # 0xffff is HOT_NONE
-
-# The language's types in C.
-TYPES = {
-    **{f"u{bits}": f"uint{bits}_t" for bits in (8, 16, 32, 64)},
-    **{f"i{bits}": f"int{bits}_t" for bits in (8, 16, 32, 64)},
-    "bool": "bool",
-    "char": "char",
-    "void": "void",
-}
+INSTRUCTION_MAX = 15  # bytes of one (Intel SDM vol. 2A, 2.3.11)
 
 _LEAVES = [(base, base + 0xFFFF) for base in (0, 0x40000000, 0x80000000, 0xC0000000)]
 _CPUID_REGISTERS = ("eax", "ebx", "ecx", "edx")
@@ -59,6 +52,7 @@ class Checker:
         self.errors = errors
         self.features: dict[str, Feature] = {}
         self.hotinlines: dict[str, Hotinline] = {}
+        self.instructions: dict[str, Declared] = {}
         self.cyclic: set[str] = set()  # features that are defined by themselves
 
     def check(self) -> None:
@@ -66,6 +60,8 @@ class Checker:
         self._names()
         for feature in declared.features:
             self._feature(feature)
+        for instruction in declared.instructions:
+            self._instruction(instruction)
         self._same_bits()
         self._enables()
         self._cycles()
@@ -85,6 +81,9 @@ class Checker:
         self.hotinlines = self._unique("hotinline", declared.hotinlines, names.why_not_hotinline)
         self._unique("window", declared.windows, names.why_not_window)
         self._enumerators(sorted(self.hotinlines))
+        self.instructions = self._unique(
+            "instruction", declared.instructions, names.why_not_instruction
+        )
 
     def _enumerators(self, hotinlines: list[str]) -> None:
         found: dict[str, str] = {}
@@ -186,8 +185,8 @@ class Checker:
         owners: dict[str, tuple[Feature, Word]] = {}
         for feature in self.features.values():
             for word in feature.enables:
-                if not instructions.is_mnemonic(word.text):
-                    known = instructions.mnemonics()
+                known = instructions.mnemonics() | self.instructions.keys()
+                if word.text.lower() not in known:
                     hint = names.nearest(word.text, known, "did you mean {}?", "check its spelling")
                     self.errors.add(word.place, "enables-unknown", name=word.text, nearest=hint)
                     continue
@@ -201,6 +200,24 @@ class Checker:
                         other=other.name,
                         place=_first_is_at(first.place),
                     )
+
+    def _instruction(self, declared: Declared) -> None:
+        if len(declared.code) > INSTRUCTION_MAX:
+            words = {"size": len(declared.code), "limit": INSTRUCTION_MAX}
+            self.errors.add(declared.place, "instruction-long", **words)
+        else:
+            known = effects.known(declared.code)
+            if known:
+                code = declared.code.hex(" ")
+                self.errors.add(declared.place, "instruction-known", code=code, known=known)
+        for word in (*declared.reads, *declared.writes):
+            known_word = word.text in ("memory", "flags") or registers.is_vector(word.text)
+            if not known_word and registers.family(word.text) in ("", "rsp"):
+                self.errors.add(word.place, "instruction-register", name=word.text)
+        for word in declared.repeated:
+            self.errors.add(word.place, "clause-twice", name=word.text)
+        if declared.enabled_by:
+            self._known([declared.enabled_by])
 
     def _known(self, words: Iterable[Word]) -> None:
         for word in words:
@@ -245,17 +262,16 @@ class Checker:
     # Hotinlines
 
     def _value(self, value: Value) -> None:
-        if value.type not in TYPES:
-            hint = names.nearest(
-                value.type, TYPES, "did you mean {}?", "types are " + ", ".join(TYPES)
-            )
+        if not c_types.is_known(value) or (c_types.tag(value) and not value.pointer):
+            types = ", ".join(c_types.OWN) + ", C's integers, and pointers to a struct"
+            hint = names.nearest(value.type, c_types.OWN, "did you mean {}?", f"types are {types}")
             self.errors.add(value.type_place, "type-unknown", name=value.type, nearest=hint)
         elif value.type == "void" and not value.pointer:
             self.errors.add(value.type_place, "type-void")
         elif value.const and not value.pointer:
             self.errors.add(value.type_place, "type-const")
-        if len(value.registers) == 2 and (value.pointer or value.type not in ("u64", "i64")):
-            kind = value.type + (" *" if value.pointer else "")
+        if len(value.registers) == 2 and (value.pointer or c_types.width(value) != 64):
+            kind = c_types.declared(value)
             self.errors.add(value.register_place, "register-pair", type=kind)
 
     def _register(self, name: str, place: Place) -> bool:
@@ -285,6 +301,7 @@ class Checker:
     def _signature(self, hotinline: Hotinline) -> None:
         used: dict[str, str] = {}
         seen: set[str] = set()
+        before = len(self.errors.found)
         for value in hotinline.parameters:
             self._value(value)
             self._name("parameter", value, names.why_not_parameter)
@@ -297,8 +314,10 @@ class Checker:
             self._value(hotinline.result)
             self._registers(hotinline.result, "the result", {})
         self._clobbers(hotinline)
+        self._reads(hotinline)
         for word in hotinline.repeated:
             self.errors.add(word.place, "clause-twice", name=word.text)
+        hotinline.sound = len(self.errors.found) == before
 
     def _clobbers(self, hotinline: Hotinline) -> None:
         result = hotinline.result.registers if hotinline.result else ()
@@ -314,6 +333,16 @@ class Checker:
             if word.text in used:
                 self.errors.add(word.place, "register-twice", name=word.text, other="clobbers")
             used[word.text] = "clobbers"
+
+    def _reads(self, hotinline: Hotinline) -> None:
+        used = {name: f"`{v.name}`" for v in hotinline.parameters for name in v.registers}
+        for word in hotinline.reads:
+            general = word.text in registers.CONSTRAINTS or word.text == "rbp"
+            if not general and word.text != "flags" and not registers.is_vector(word.text):
+                self._register(word.text, word.place)
+            elif word.text in used:
+                self.errors.add(word.place, "register-twice", name=word.text, other=used[word.text])
+            used.setdefault(word.text, "reads")
 
     def _size(self, hotinline: Hotinline) -> None:
         place = hotinline.size_place

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import code, emit, source, table
+from . import code, emit, instructions, source, table
 from .check import Checker
 from .encode import Encoder
 from .examine import examine
@@ -30,12 +30,14 @@ def compile_files(
     checker = Checker(declarations, errors)
     checker.check()
     hotinlines = declarations.hotinlines
+    declared = {name: made.effects() for name, made in checker.instructions.items()}
+    known = {**declared, **{m: e for m, e in instructions.NEWER.items() if m not in declared}}
     for hotinline in hotinlines:
         for alternative in hotinline.alternatives:
-            code.vet(alternative, errors)
+            code.vet(alternative, known, errors)
     checker.check_symbols()
     Encoder(nasm, errors).encode(hotinlines)
-    reasoner = Reasoner(checker.features, checker.cyclic, errors)
+    reasoner = Reasoner(checker, errors)
     stubs = set(checker.hotinlines)
     for hotinline in hotinlines:
         examine(hotinline, stubs, errors)

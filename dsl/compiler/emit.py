@@ -10,8 +10,9 @@ from typing import Any
 
 import jinja2
 
-from . import helpers, logic, names, nops, pointers, prefixes, signature
-from .model import CALL_SIZE, Alternative, Declarations, Feature, Hotinline, Options, Value
+from . import c_types, helpers, logic, names, nops, pointers, prefixes, signature
+from .model import CALL_SIZE, Alternative, Declarations, Declared, Feature, Hotinline
+from .model import Options, Value
 from .table import ALWAYS, ENDBR64, LAYOUT, NONE, Row, Table
 
 FORMAT = 1  # of hotinline.json; grows when a reader of the old one would be misled
@@ -89,6 +90,8 @@ def _clauses(hotinline: Hotinline) -> str:
     words = [f"size {hotinline.size}"] if hotinline.size != CALL_SIZE else []
     if hotinline.clobbers:
         words.append("clobbers " + ", ".join(word.text for word in hotinline.clobbers))
+    if hotinline.reads:
+        words.append("reads " + ", ".join(word.text for word in hotinline.reads))
     return " ".join(words + (["pure"] if hotinline.pure else []))
 
 
@@ -152,6 +155,7 @@ class Emitter:
             "features": [self._feature(feature) for feature in table.features],
             "hotinlines": [self._hotinline(i) for i in range(len(table.hotinlines))],
             "names": [hotinline.name for hotinline in table.hotinlines],
+            "tags": self._tags(),
             "helpers": self.helpers,
             "bodies": [helper for helper in self.helpers if helper.body],
             "symbols": table.symbols,
@@ -170,6 +174,11 @@ class Emitter:
             "widest": max((hotinline.size for hotinline in table.hotinlines), default=0),
             "fingerprint": f"0x{table.fingerprint:016x}u",
         }
+
+    def _tags(self) -> list[str]:
+        """What pointers point at: "struct page"."""
+        values = [v for h in self.table.hotinlines for v in (*h.parameters, h.result) if v]
+        return sorted({c_types.tag(value) for value in values} - {""})
 
     def _conditions(self) -> list[str]:
         """One program a line; features by their name."""
@@ -265,6 +274,10 @@ class Emitter:
             "sources": self.declarations.sources,
             "features": [self._json_feature(feature) for feature in self.table.features],
             "hotinlines": [self._json_hotinline(h) for h in self.table.hotinlines],
+            "declared_instructions": [
+                self._json_instruction(declared)
+                for declared in sorted(self.declarations.instructions, key=lambda made: made.name)
+            ],
             "windows": [
                 {
                     "name": window.name,
@@ -308,8 +321,20 @@ class Emitter:
             made["condition"] = logic.as_json(feature.condition.tree)
         return made
 
+    def _json_instruction(self, declared: Declared) -> dict[str, Any]:
+        return {
+            "name": declared.name,
+            "documentation": declared.documentation,
+            "code": declared.code.hex(),
+            "reads": [word.text for word in declared.reads],
+            "writes": [word.text for word in declared.writes],
+            "enabled_by": declared.enabled_by.text if declared.enabled_by else None,
+            "file": declared.place.source.name,
+            "line": declared.place.line,
+        }
+
     def _json_value(self, value: Value) -> dict[str, Any]:
-        made = {"type": signature.c_type(value).strip(), "registers": list(value.registers)}
+        made = {"type": c_types.spelled(value).strip(), "registers": list(value.registers)}
         return {"name": value.name, **made} if value.name else made
 
     def _json_alternative(self, alternative: Alternative) -> dict[str, Any]:
@@ -345,6 +370,7 @@ class Emitter:
             "parameters": [self._json_value(value) for value in hotinline.parameters],
             "result": self._json_value(hotinline.result) if hotinline.result else None,
             "clobbers": hotinline.registers_clobbered(),
+            "reads": [word.text for word in hotinline.reads],
             "pure": hotinline.pure,
             "c_abi": signature.is_c_abi(hotinline),
             "alternatives": [self._json_alternative(a) for a in hotinline.alternatives],

@@ -65,7 +65,8 @@ def _write(hotinlines: list[Hotinline], alternatives: list[Alternative]) -> _Tex
             if made.label:
                 text.add(f"{made.label}:", _Job(made.place, alternative, made))
                 continue
-            code = "db " + ",".join(map(str, nops.pad(made.nop))) if made.nop else made.text
+            raw = nops.pad(made.nop) if made.nop else made.raw
+            code = "db " + ",".join(map(str, raw)) if raw else made.text
             offsets.append(f"..@{len(offsets)}")
             text.add(f"{offsets[-1]}: {code}", _Job(made.place, alternative, made))
     offsets.append(f"..@{len(offsets)}")
@@ -163,6 +164,8 @@ class Encoder:
         if mnemonic and not known:
             why = f"unknown mnemonic `{mnemonic}`: {why}"
             hint = names.nearest(mnemonic, instructions.mnemonics(), "; did you mean {}?", "")
+        if mnemonic[-1:] in tuple("bwlq") and instructions.is_mnemonic(mnemonic[:-1]):
+            hint = f"; in its syntax it is `{mnemonic[:-1]}`, and the destination comes first"
         self.errors.add(job.place, "nasm", why=why, hint=hint)
 
     def _read(self, path: str, alternatives: list[Alternative]) -> None:

@@ -2,132 +2,19 @@
 
 A site's code runs in the middle of somebody's function, on its stack, with only the declared
 registers given away. So: it must end where it ends (or in a last call), leave the stack as it was,
-not look at rsp (which differs between a site and the stub), and change only what is declared.
+not look at rsp (which differs between a site and the stub), change only what is declared, and
+(flow.py) read only what has a value and leave one in the result.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from functools import lru_cache
-
-import capstone  # type: ignore[import]
-from capstone import x86
-
-from . import instructions, registers
+from . import flow, instructions
+from .effects import Facts, facts
 from .model import CALL_SIZE, SITE_MAX, Alternative, Hotinline, Instruction
 from .report import Errors
 
 _CALL, _JMP = 0xE8, 0xE9
-_GRP_BRANCH_RELATIVE = x86.X86_GRP_BRANCH_RELATIVE
-_PUSH = ("push", "pushfq")
-_POP = ("pop", "popfq")
 _OPERAND_SIZE = 0x66  # the prefix that makes push and pop move 2 bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """Of one instruction."""
-
-    mnemonic: str
-    writes: frozenset[str] = frozenset()  # families of general registers
-    vectors: frozenset[str] = frozenset()
-    memory: bool = False
-    relative: bool = False  # has a RIP-relative operand
-    stack_operand: bool = False  # names rsp, or changes it otherwise than by push and pop
-    stack: int = 0  # bytes pushed
-    branch: str = ""  # "", "jump", "maybe" (a conditional one), "call"
-    target: int | None = None  # of a direct branch, from its own start
-    unknown: str = ""  # why Capstone is of no help
-
-
-def _decoder() -> capstone.Cs:
-    decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
-    decoder.detail = True
-    return decoder
-
-
-_DECODER = _decoder()
-
-
-def _by_table(mnemonic: str, text: str) -> Facts:
-    """Of an instruction that Capstone does not know."""
-    effects = instructions.NEWER[mnemonic]
-    writes = set(effects.writes)
-    words = re.findall(r"[A-Za-z0-9_]+", text.lower().partition(mnemonic)[2])
-    if effects.first and words:
-        writes.add(registers.family(words[0]))
-    return Facts(
-        mnemonic,
-        writes=frozenset(writes - {""}),
-        memory=effects.memory,
-        relative="rel" in words,
-        stack_operand=any(registers.family(word) == "rsp" for word in words),
-    )
-
-
-def _branch(insn: capstone.CsInsn, mnemonic: str) -> tuple[str, int | None]:
-    groups = set(insn.groups)
-    if capstone.CS_GRP_CALL in groups:
-        kind = "call"
-    elif mnemonic == "jmp":
-        kind = "jump"
-    elif groups & {capstone.CS_GRP_JUMP, _GRP_BRANCH_RELATIVE}:
-        kind = "maybe"
-    else:
-        return "", None
-    operand = insn.operands[0]
-    return kind, operand.imm if operand.type == x86.X86_OP_IMM else None
-
-
-def _operands(insn: capstone.CsInsn) -> tuple[set[str], bool, bool]:
-    """The registers that operands name; is there memory; is it relative to rip?"""
-    named: set[str] = set()
-    memory = relative = False
-    for operand in insn.operands:
-        if operand.type == x86.X86_OP_REG:
-            named.add(insn.reg_name(operand.reg))
-        elif operand.type == x86.X86_OP_MEM:
-            memory = True
-            for number in (operand.mem.base, operand.mem.index):
-                named.add(insn.reg_name(number) or "")
-            relative |= operand.mem.base == x86.X86_REG_RIP
-    return named, memory, relative
-
-
-@lru_cache(maxsize=65536)
-def facts(code: bytes, mnemonic: str, text: str) -> Facts:
-    """mnemonic and text are NASM's side of it: what Capstone misreads is known by them."""
-    if mnemonic in instructions.NEWER:
-        return _by_table(mnemonic, text)
-    decoded = list(_DECODER.disasm(code, 0))
-    if len(decoded) != 1 or decoded[0].size != len(code):
-        return Facts(mnemonic, unknown="Capstone cannot decode it")
-    insn = decoded[0]
-    name = insn.mnemonic.split()[-1]
-    if instructions.canonical(name) != instructions.canonical(mnemonic):
-        if not (name == "nop" and mnemonic == "xchg"):
-            return Facts(mnemonic, unknown=f"Capstone takes it for `{name}`")
-    changed = {insn.reg_name(number) for number in insn.regs_access()[1]}
-    if mnemonic in instructions.ONLY_READS:
-        changed = set()
-    changed.update(instructions.ALSO_WRITES.get(name, ()))
-    named, memory, relative = _operands(insn)
-    families = {registers.family(register) for register in changed} - {""}
-    moves = name in _PUSH + _POP
-    branch, target = _branch(insn, name)
-    stack_operand = any(registers.family(register) == "rsp" for register in named)
-    return Facts(
-        name,
-        writes=frozenset(families - {"rsp"}),
-        vectors=frozenset(r for r in changed if registers.is_vector(r)),
-        memory=memory and name not in ("lea", "nop"),
-        relative=relative,
-        stack_operand=stack_operand or ("rsp" in families and not moves and branch != "call"),
-        stack=(8 if name in _PUSH else -8) if moves else 0,
-        branch=branch,
-        target=target,
-    )
 
 
 class Examiner:
@@ -150,7 +37,7 @@ class Examiner:
         if made.nop:
             return Facts("nop")
         code = self.alternative.code[made.offset : made.offset + made.size]
-        return facts(code, made.mnemonic, made.text)
+        return facts(code, made.mnemonic, made.text, made.effects)
 
     def refuse(self, index: int, ident: str, **words: object) -> None:
         self.alternative.sound = False
@@ -167,6 +54,8 @@ class Examiner:
             self._branch(index)
         if sound and self.alternative.sound:
             self._stack()
+        if sound and self.alternative.sound and self.hotinline.sound:
+            self._values()
         if self.alternative.tail:
             self._as_call()
 
@@ -192,7 +81,7 @@ class Examiner:
         if found.relative and index not in self.fixups:
             self.refuse(index, "code-relative")
         changed = found.writes - self.hotinline.registers_given()
-        if changed:
+        if changed and self.hotinline.sound:
             self.refuse(index, "code-writes", registers=", ".join(sorted(changed)))
         if found.vectors:
             self.refuse(index, "code-vector", registers=", ".join(sorted(found.vectors)))
@@ -230,16 +119,16 @@ class Examiner:
         elif target not in self.index:
             self.refuse(index, "code-into")
 
-    def _next(self, index: int) -> list[int]:
+    def next(self, index: int) -> list[int]:
         """Where control goes from there; len(code): behind the site."""
         found = self.facts[index]
-        if not found.branch or found.branch == "call" or index == self._tail_index():
+        if not found.branch or found.branch == "call" or index == self.tail_index():
             return [index + 1]
         target = self.code[index].offset + (found.target or 0)
         jump = self.index.get(target, len(self.code))
         return [jump] if found.branch == "jump" else [index + 1, jump]
 
-    def _tail_index(self) -> int:
+    def tail_index(self) -> int:
         return len(self.code) - 1 if self.alternative.tail else -1
 
     def _stack(self) -> None:
@@ -252,8 +141,8 @@ class Examiner:
             if depth < 0:
                 self.refuse(index, "code-stack-underflow")
                 return
-            for after in self._next(index):
-                if after == len(self.code) or index == self._tail_index():
+            for after in self.next(index):
+                if after == len(self.code) or index == self.tail_index():
                     if depth:
                         self.refuse(index, "code-stack-unbalanced", bytes=depth)
                         return
@@ -263,6 +152,17 @@ class Examiner:
                 elif depths[after] != depth:
                     self.refuse(after, "code-stack-paths")
                     return
+
+    def _values(self) -> None:
+        """Follows every path once more: what is read has a value, and so has the result."""
+        found = flow.follow(self.hotinline, self.facts, self.next, self.tail_index())
+        for index, (missing, needed) in sorted(found.read.items()):
+            what, way = flow.explain(self.hotinline, self.facts[index], missing, needed)
+            self.refuse(index, "code-reads", what=what, way=way)
+        if found.result and not found.read:
+            self.alternative.sound = False
+            words = {"name": self.hotinline.name, "what": flow.result_of(self.hotinline, found)}
+            self.errors.add(self.alternative.body.place, "code-result", **words)
 
     def _as_call(self) -> None:
         """The table holds a last `jmp f` as a call: they mean the same."""

@@ -63,7 +63,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "statement": (
         "no statement starts with `{word}`",
-        "statements start with feature, hotinline or window{nearest}",
+        "statements start with feature, hotinline, window or instruction{nearest}",
     ),
     "syntax": (
         "unexpected {found}",
@@ -162,6 +162,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "`{mnemonic}` needs feature `{feature}`, which this condition does not guarantee",
         "guard it: {feature} ? {text} : …",
     ),
+    "not-everywhere": (
+        "`{mnemonic}` is not in every amd64 CPU, and nothing here guarantees {bit}",
+        "{way}",
+    ),
     # signatures
     "type-unknown": (
         "unknown type `{name}`",
@@ -234,7 +238,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "code-character": (
         "`{char}` cannot be part of an instruction",
-        "an instruction is a mnemonic, registers, numbers, [memory], symbols and .labels",
+        "{way}",
     ),
     "code-directive": (
         "`{word}` is no instruction but a directive, and hotc must know what code does",
@@ -242,7 +246,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "code-mnemonic": (
         "an instruction cannot start with `{word}`",
-        "start with a mnemonic",
+        "{way}",
+    ),
+    "code-clause": (
+        "`{word}` stands after the code, and belongs before it",
+        "hotinline NAME … {word} …: CODE",
     ),
     "code-label": (
         "`{label}` is no label that can be used here",
@@ -260,13 +268,25 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{why}",
         "the assembler (NASM) says so{hint}",
     ),
+    "code-number": (
+        "`{text}` goes to a number, and code has no address of its own",
+        "go to a .label in the braces, or to a symbol",
+    ),
+    "code-operand": (
+        "`{text}` is not as hotc knows it: `{mnemonic}` takes {takes}",
+        "write it so, or as bytes: instruction NAME = bytes …",
+    ),
+    "code-bytes": (
+        "`{text}` is not one instruction in bytes",
+        "write two hexadecimal digits a byte, as in: bytes 0f 01 c6",
+    ),
     "code-too-long": (
         "the code is {size} bytes long, and a site of `{name}` has {limit}",
         "{way}",
     ),
     "code-unknown": (
         "hotc cannot tell what `{text}` does: {why}",
-        "use an instruction that Capstone knows, or teach compiler/instructions.py this one",
+        "declare it: instruction NAME = bytes … reads … writes … enables by FEATURE",
     ),
     "code-exit": (
         "`{mnemonic}` cannot be put into a caller: {why}",
@@ -327,6 +347,27 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "code-pure": (
         "`{text}` uses memory, and `{name}` is declared pure",
         "drop pure",
+    ),
+    "code-reads": (
+        "`{text}` reads {what}, which nothing has given a value",
+        "{way}",
+    ),
+    "code-result": (
+        "the result of `{name}` has no value in {what} when this code ends",
+        "write all of it on every path (a write of 32 bits clears the upper half; movzx extends)",
+    ),
+    # instructions
+    "instruction-long": (
+        "an instruction has at most {limit} bytes, and this one {size}",
+        "declare one instruction at a time",
+    ),
+    "instruction-known": (
+        "{code} is `{known}`, or starts with it, and hotc knows what that does",
+        "drop this declaration, and write `{known}`",
+    ),
+    "instruction-register": (
+        "`{name}` is nothing that an instruction here can read or write",
+        "name registers by the width that counts (rcx, ecx …), flags, or memory",
     ),
     # windows
     "window-unknown": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .instructions import Effects
 from .logic import Tree
 from .report import Place
 
@@ -52,7 +53,7 @@ class Value:
 
     type: str
     const: bool
-    pointer: bool
+    pointer: int  # its stars
     name: str  # "" for the result
     registers: tuple[str, ...]
     place: Place
@@ -77,6 +78,8 @@ class Instruction:
     mnemonic: str = ""
     symbols: tuple[Word, ...] = ()
     nop: int = 0  # nopN: its bytes
+    raw: bytes = b""  # what NASM does not encode: its bytes
+    effects: Effects | None = None  # if Capstone has to be told
     offset: int = 0
     size: int = 0
 
@@ -120,10 +123,12 @@ class Hotinline:
     size: int = CALL_SIZE
     size_place: Place | None = None
     clobbers: list[Word] = field(default_factory=list)
+    reads: list[Word] = field(default_factory=list)  # of what the caller left there
     pure: bool = False
     pure_place: Place | None = None
     repeated: list[Word] = field(default_factory=list)  # clauses said twice
     alternatives: list[Alternative] = field(default_factory=list)
+    sound: bool = True  # nothing wrong found with its signature
 
     def registers_clobbered(self) -> list[str]:
         return [word.text for word in self.clobbers if word.text != "memory"]
@@ -144,8 +149,28 @@ class Window:
 
 
 @dataclass(slots=True)
+class Declared:
+    """An instruction that the author knows and hotc does not."""
+
+    name: str
+    place: Place
+    code: bytes
+    reads: list[Word] = field(default_factory=list)
+    writes: list[Word] = field(default_factory=list)
+    enabled_by: Word | None = None
+    repeated: list[Word] = field(default_factory=list)
+    documentation: str = ""
+
+    def effects(self) -> Effects:
+        reads, writes = ([word.text for word in words] for words in (self.reads, self.writes))
+        memory = "memory" in (*reads, *writes)
+        return Effects(tuple(reads), tuple(writes), memory=memory, code=self.code)
+
+
+@dataclass(slots=True)
 class Declarations:
     features: list[Feature] = field(default_factory=list)
     hotinlines: list[Hotinline] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
+    instructions: list[Declared] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)  # base names, sorted

@@ -90,8 +90,8 @@ _NASM_WORDS = frozenset(
 # Words of the language itself.
 _OWN_WORDS = frozenset(
     """
-    boot clobbers const cpuid enables feature hotinline hypervisor live memory pure size vendor
-    window
+    boot by bytes clobbers const cpuid enables feature flags hotinline hypervisor instruction live
+    memory pure reads size vendor window writes
     """.split()
 )
 
@@ -146,6 +146,15 @@ def why_not_feature(name: str) -> str:
 
 def why_not_window(name: str) -> str:
     return "it is a word of this language" if name in _OWN_WORDS else ""
+
+
+def why_not_instruction(name: str) -> str:
+    """A word of an alternative. What is in our own table may be declared all the same."""
+    if instructions.is_mnemonic(name) and name not in instructions.NEWER:
+        return "the assembler or the disassembler knows an instruction of that name"
+    if name in instructions.DIRECTIVES or re.fullmatch("nop[0-9]+", name):
+        return "it is a word of the assembler"
+    return "it is a word of this language" if name in _OWN_WORDS else _owner(name)
 
 
 def why_not_symbol(name: str) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from . import model
+from . import c_types, model
 from .logic import render
 from .names import nearest
 from .report import Errors, Place
 from .source import Statement
 
-_KEYWORDS = ("feature", "hotinline", "window")
+_KEYWORDS = ("feature", "hotinline", "window", "instruction")
 _FIRST = re.compile(r'"[^"\n]*"?|\w+|.', re.DOTALL)  # of what a token may hold too much of
 _DEEPEST = model.DEPTH_MAX - 1  # one operand is pending for each level, and one more
 
@@ -24,6 +24,7 @@ _DEEPEST = model.DEPTH_MAX - 1  # one operand is pending for each level, and one
 _TERMINALS = {
     "NAME": "a name",
     "NUMBER": "a number",
+    "HEX": "a byte of two hexadecimal digits",
     "STRING": 'a string in "…"',
     "REGISTER": "@register",
     "CODE": "an instruction",
@@ -130,39 +131,44 @@ class _Builder(Transformer):  # type: ignore[type-arg]
 
     # Signatures
 
-    def type(self, parts: list[Any]) -> tuple[Token, bool, bool]:
-        const, name, star = parts
-        return (name, const is not None, star is not None)
-
-    def value(self, kind: tuple[Token, bool, bool], name: Token | None, at: Token) -> model.Value:
+    def value(self, kind: list[Token], name: Token | None, at: Token) -> model.Value:
         where = self.place(at)
+        words = [token for token in kind if token.type == "NAME"]
+        stars = [token.type for token in kind].count("STAR")
+        text = " ".join(words)
+        if all(token.type != "STAR" for token in kind[: len(kind) - stars]):
+            text = c_types.normal(words) or text
+        else:
+            text = " ".join(kind)  # a word after a star: no type that is known
         return model.Value(
-            type=str(kind[0]),
-            const=kind[1],
-            pointer=kind[2],
+            type=text,
+            const=any(token.type == "CONST" for token in kind),
+            pointer=stars,
             name=str(name or ""),
             registers=tuple(at[1:].split(":")),
             place=self.place(name or kind[0]),
-            type_place=self.place(kind[0]),
+            type_place=self.place((words or kind)[0]),
             register_place=Place(where.source, where.line, where.column + 1),
         )
 
     def parameter(self, parts: list[Any]) -> model.Value:
-        return self.value(parts[0], parts[1], parts[2])
+        return self.value(parts[:-2], parts[-2], parts[-1])
 
     def parameters(self, parts: list[Any]) -> list[model.Value]:
         return [part for part in parts if part is not None]
 
     def result(self, parts: list[Any]) -> model.Value:
-        return self.value(parts[0], None, parts[1])
+        return self.value(parts[:-1], None, parts[-1])
 
     def size(self, parts: list[Any]) -> list[Token]:
         return parts
 
-    clobbers = pure = size
+    clobbers = reads = writes = pure = size
 
     def clauses(self, parts: list[Any]) -> list[list[Token]]:
         return parts
+
+    bytes = effects = clauses
 
     # Hotinlines and windows
 
@@ -199,6 +205,8 @@ class _Builder(Transformer):  # type: ignore[type-arg]
             hotinline.size_place = self.place(tokens[0])
         elif keyword == "clobbers":
             hotinline.clobbers = [self.word(token) for token in tokens]
+        elif keyword == "reads":
+            hotinline.reads = [self.word(token) for token in tokens]
         else:
             hotinline.pure = True
             hotinline.pure_place = self.place(keyword)
@@ -212,6 +220,21 @@ class _Builder(Transformer):  # type: ignore[type-arg]
             self.word(closes),
             self.current.documentation,
         )
+
+    def enabled_by(self, parts: list[Any]) -> model.Word:
+        return self.word(parts[0])
+
+    def instruction(self, parts: list[Any]) -> model.Declared:
+        name, code, effects, enabled_by = parts
+        declared = model.Declared(str(name), self.place(name), bytes.fromhex("".join(code)))
+        for keyword, *tokens in effects:
+            words = declared.reads if keyword == "reads" else declared.writes
+            if words:
+                declared.repeated.append(self.word(keyword))
+            words += [self.word(token) for token in tokens]
+        declared.enabled_by = enabled_by
+        declared.documentation = self.current.documentation
+        return declared
 
     def start(self, parts: list[Any]) -> Any:
         return parts[0]
@@ -255,6 +278,8 @@ class Parser:
             into.hotinlines.append(parsed)
         elif isinstance(parsed, model.Window):
             into.windows.append(parsed)
+        elif isinstance(parsed, model.Declared):
+            into.instructions.append(parsed)
 
     def _report(self, statement: Statement, error: UnexpectedInput) -> None:
         expected: set[str] = set()

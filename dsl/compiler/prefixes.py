@@ -67,7 +67,7 @@ def behind(alternative: Alternative) -> int:
     # A NOP of one byte is none behind 41: that is xchg r8d, eax.
     if first.nop >= 2 or (code[0] in _CALL_OR_JMP and len(code) == CALL_SIZE):
         return ALL
-    return 0 if first.mnemonic in instructions.NEWER else _harmless(code)
+    return 0 if first.effects or first.raw else _harmless(code)
 
 
 def names(mask: int) -> list[str]:

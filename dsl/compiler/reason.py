@@ -8,23 +8,40 @@ its definition, but is no longer implied by it. In both, a CPU has one vendor an
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
-from . import instructions, logic
-from .examine import facts
+from . import cpu, instructions, logic
+from .check import Checker
+from .effects import facts
 from .model import VARIABLES_MAX, Alternative, Feature, Hotinline, Instruction
 from .report import Errors
 
 
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """An instruction, and features of which one must be guaranteed."""
+
+    made: Instruction
+    mnemonic: str
+    features: list[Feature]
+    bit: cpu.Bit | None = None  # None: the author says so
+
+
 class Reasoner:
-    def __init__(self, features: dict[str, Feature], cyclic: set[str], errors: Errors) -> None:
-        self.features = features
-        self.cyclic = cyclic
+    def __init__(self, checker: Checker, errors: Errors) -> None:
+        self.features = checker.features
+        self.cyclic = checker.cyclic
         self.errors = errors
         self.enabled_by: dict[str, Feature] = {}
-        for feature in features.values():
+        for feature in self.features.values():
             for word in feature.enables:
                 self.enabled_by.setdefault(instructions.canonical(word.text.lower()), feature)
+        for declared in checker.instructions.values():
+            by = declared.enabled_by
+            if by and by.text in self.features:
+                self.enabled_by.setdefault(declared.name, self.features[by.text])
+        self.by_bit: dict[cpu.Bit, list[Feature]] = {}
         self._closures: dict[str, frozenset[str] | None] = {}
         self.truth = lru_cache(maxsize=4096)(self._truth)
 
@@ -62,29 +79,68 @@ class Reasoner:
                 defined &= ~(holds ^ means)
         return truth, defined, disabled
 
-    def _needs(self, alternative: Alternative) -> list[tuple[Instruction, str, Feature]]:
-        """The instructions of an alternative that some feature enables."""
+    def _needs(self, alternative: Alternative) -> list[_Need]:
+        """The instructions of an alternative that not every machine has: those that an author's
+        feature enables, and those that a bit of CPUID stands for."""
         found = []
         for made in alternative.instructions:
             code = alternative.code[made.offset : made.offset + made.size]
-            decoded = facts(code, made.mnemonic, made.text).mnemonic if code else ""
-            for mnemonic in dict.fromkeys((made.mnemonic, decoded)):
+            if not code or made.nop:
+                continue
+            decoded = facts(code, made.mnemonic, made.text, made.effects)
+            if {made.mnemonic, decoded.mnemonic} & instructions.EXITS.keys():
+                continue  # which is worse
+            for mnemonic in dict.fromkeys((made.mnemonic, decoded.mnemonic)):
                 feature = self.enabled_by.get(instructions.canonical(mnemonic))
                 if feature is not None:
-                    found.append((made, mnemonic, feature))
+                    found.append(_Need(made, mnemonic, [feature]))
                     break
+            for bit in cpu.needed(made.mnemonic, decoded.groups) or cpu.needed(
+                decoded.mnemonic, decoded.groups
+            ):
+                found.append(_Need(made, decoded.mnemonic, self._guarantees(bit), bit))
         return found
 
+    def _guarantees(self, bit: cpu.Bit) -> list[Feature]:
+        """The declared features that mean this bit."""
+        if bit not in self.by_bit:
+            declared = self.features.values()
+            self.by_bit[bit] = [feature for feature in declared if bit.is_guaranteed_by(feature)]
+        return self.by_bit[bit]
+
     def _variables(self, hotinline: Hotinline) -> frozenset[str] | None:
+        """What the conditions are made of. A feature that is none of this no condition implies."""
         wanted: set[str] = set()
         for alternative in hotinline.alternatives:
             if alternative.condition:
                 wanted |= logic.names(alternative.condition.tree)
-            wanted |= {feature.name for _, _, feature in self._needs(alternative)}
         parts = [self.closure(name) for name in sorted(wanted)]
         if None in parts:
             return None
         return frozenset().union(*(part for part in parts if part))
+
+    def _guaranteed(self, alternative: Alternative, truth: logic.Truth, chosen: int) -> None:
+        """chosen: the machines that choose it. All of them have what it needs."""
+        reported: set[int] = set()
+        for need in self._needs(alternative):
+            missing = chosen
+            for feature in need.features:
+                missing &= ~truth.columns.get(feature.name, 0)
+            if not missing or id(need.made) in reported:
+                continue
+            reported.add(id(need.made))
+            words = {"mnemonic": need.mnemonic, "text": need.made.text}
+            if need.bit is None:
+                name = need.features[0].name
+                self.errors.add(need.made.place, "not-guaranteed", feature=name, **words)
+                continue
+            if need.features:
+                way = f"guard it: {need.features[0].name} ? {need.made.text} : …"
+            else:
+                way = f"declare feature {need.bit.name} = {need.bit.source()}, and guard it: " \
+                    f"{need.bit.name} ? {need.made.text} : …"
+            source = need.bit.source()
+            self.errors.add(need.made.place, "not-everywhere", bit=source, way=way, **words)
 
     def check(self, hotinline: Hotinline) -> None:
         variables = self._variables(hotinline)
@@ -106,10 +162,7 @@ class Reasoner:
             if not left & holds:
                 self._never(alternative, truth, holds)
                 return  # what follows is judged once this is right
-            for made, mnemonic, feature in self._needs(alternative):
-                if allowed & holds & ~truth.columns[feature.name]:
-                    words = {"mnemonic": mnemonic, "feature": feature.name, "text": made.text}
-                    self.errors.add(made.place, "not-guaranteed", **words)
+            self._guaranteed(alternative, truth, allowed & holds)
             if alternative.condition is None and number < len(hotinline.alternatives):
                 return  # the rest has been reported
             left &= ~holds

@@ -23,6 +23,9 @@ ABI_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 ABI_RESULT = "rax"
 ABI_CHANGED = frozenset(["rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11"])
 
+# The 16-bit names by their number in an instruction (Intel SDM vol. 2A, table 2-2).
+NUMBERS = ("ax", "cx", "dx", "bx", "sp", "bp", "si", "di", *(f"r{n}w" for n in range(8, 16)))
+
 _FAMILY: dict[str, str] = {}
 for _letter in "abcd":
     for _name in (f"r{_letter}x", f"e{_letter}x", f"{_letter}x", f"{_letter}l", f"{_letter}h"):
@@ -41,6 +44,11 @@ _SYSTEM = re.compile(r"(?:[c-gs]s|[cd]r\d+|tr[3-7]|[re]?ip|st[0-7])\Z")
 def family(name: str) -> str:
     """The 64-bit general register that contains this one, or ""."""
     return _FAMILY.get(name, "")
+
+
+def names_of(family_name: str) -> list[str]:
+    """Its names, by width."""
+    return [name for name, wide in _FAMILY.items() if wide == family_name]
 
 
 def is_vector(name: str) -> bool:

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from . import registers
-from .check import TYPES
+from . import c_types, registers
 from .model import Hotinline, Value
 
 
-def c_type(value: Value) -> str:
-    """With what stands between it and a name: "const void *", "uint64_t "."""
-    const = "const " if value.const else ""
-    return f"{const}{TYPES[value.type]} " + ("*" if value.pointer else "")
-
-
 def result_type(hotinline: Hotinline) -> str:
-    return c_type(hotinline.result) if hotinline.result else "void "
+    return c_types.spelled(hotinline.result) if hotinline.result else "void "
 
 
 def prototype(hotinline: Hotinline, name: str) -> str:
-    parameters = ", ".join(c_type(value) + value.name for value in hotinline.parameters)
+    parameters = ", ".join(c_types.spelled(value) + value.name for value in hotinline.parameters)
     return f"{result_type(hotinline)}{name}({parameters or 'void'})"
 
 
@@ -28,10 +21,9 @@ def declared(hotinline: Hotinline) -> str:
     """The signature in the language's own words, for documentation."""
 
     def value(value: Value) -> str:
-        const = "const " if value.const else ""
-        star = "*" if value.pointer else ""
-        name = f" {star}{value.name}" if value.name else f" {star}".rstrip()
-        return f"{const}{value.type}{name} @{':'.join(value.registers)}"
+        kind = c_types.declared(value)
+        gap = "" if not value.name or kind.endswith("*") else " "
+        return f"{kind}{gap}{value.name} @{':'.join(value.registers)}"
 
     text = f"{hotinline.name}({', '.join(map(value, hotinline.parameters))})"
     if hotinline.result:
@@ -93,7 +85,7 @@ class _Maker:
         for value in self.hotinline.parameters:
             taken.update(value.registers)
             if len(value.registers) == 1:
-                self.parameter(c_type(value), value.registers[0], value.name, value.name)
+                self.parameter(c_types.spelled(value), value.registers[0], value.name, value.name)
                 continue
             high, low = value.registers
             wide = value.name if value.type == "u64" else f"HOT_CAST(uint64_t, {value.name})"
@@ -107,14 +99,15 @@ class _Maker:
         if value is None:
             return
         names = ["hot_result"] if len(value.registers) == 1 else ["hot_high", "hot_low"]
-        kind = c_type(value) if len(names) == 1 else "uint32_t "
+        kind = c_types.spelled(value) if len(names) == 1 else "uint32_t "
         for name, register in zip(names, value.registers):
             self.local(kind, name, register, "")
             self.wrapper.outputs.append(f'"={registers.CONSTRAINTS[register]}"({name})')
         self.wrapper.result = names[0]
         if len(names) == 2:
             joined = "HOT_CAST(uint64_t, hot_high) << 32 | hot_low"
-            self.wrapper.result = joined if value.type == "u64" else f"HOT_CAST(int64_t, {joined})"
+            cast = f"HOT_CAST({c_types.spelled(value).strip()}, {joined})"
+            self.wrapper.result = joined if value.type == "u64" else cast
 
     def make(self) -> Wrapper:
         self.result()

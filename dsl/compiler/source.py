@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .report import Errors, Place, Source
 
-_STARTS = re.compile(r"(?:feature|hotinline|window)\b|\"")
+_STARTS = re.compile(r"(?:feature|hotinline|window|instruction)\b|\"")
 _NAME = re.compile(r"[A-Za-z0-9._+-]+\Z")  # safe in make, C and assembly
 _STRING = re.compile(r'"((?:[^"\\]|\\["\\])*)"\s*$')
 _QUOTED_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"?|#.*')

@@ -11,6 +11,11 @@ feature a = cpuid 1 eax[0]
 feature b = cpuid 1 eax[1]
 feature amd = vendor "AuthenticAMD"
 feature intel = vendor "GenuineIntel"
+feature kvm = hypervisor "KVMKVMKVM"
+feature rdtscp = cpuid 0x80000001 edx[27]
+feature avx = cpuid 1 ecx[28]
+feature rdpid = cpuid 7.0 ecx[22]
+feature serialize = cpuid 7.0 edx[14]
 """
 
 

@@ -241,9 +241,10 @@ CONDITIONS = [
         "an instruction is recognised by its code, whatever it is called",
         "not-guaranteed",
         "feature c = cpuid 1 edx[15] enables cmove\n"
-        "hotinline f(u64 x @rdi) -> u64 @rax: «cmovz rax, rdi\n",
+        "hotinline f(u64 x @rdi, u64 y @rax) -> u64 @rax reads flags: «cmovz rax, rdi\n",
         "feature c = cpuid 1 edx[15] enables cmove\n"
-        "hotinline f(u64 x @rdi) -> u64 @rax: c ? cmovz rax, rdi : call f_soft\n",
+        "hotinline f(u64 x @rdi, u64 y @rax) -> u64 @rax reads flags:\n"
+        " c ? cmovz rax, rdi : call f_soft\n",
     ),
     Case(
         "a derived feature guarantees what it is made of",

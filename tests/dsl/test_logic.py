@@ -14,7 +14,7 @@ from support import compile_text
 NAMES = ["a", "b", "v", "w", "d"]  # d is derived; v and w are vendors
 DECLARED = """\
 feature a = cpuid 1 eax[0]
-feature b = cpuid 1 eax[1] enables clac
+feature b = cpuid 7.0 ebx[20] enables clac
 feature v = vendor "AuthenticAMD"
 feature w = vendor "GenuineIntel"
 """

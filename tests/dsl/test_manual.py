@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 from cases_code import CODE
 from cases_model import LANGUAGE
+from cases_values import VALUES
+from compiler import cpu
 from compiler.messages import MESSAGES
 from conftest import Tree
 from support import DSL, ROOT, compile_text, hotc
 
 MANUAL = (DSL / "README.md").read_text()
+LISTED = (DSL / "messages.md").read_text()
+INSTRUCTIONS = (DSL / "instructions.md").read_text()
 HERE = Path(__file__).parent
 
 
@@ -26,14 +30,13 @@ def _shown(template: str) -> str:
 @pytest.mark.parametrize("ident", MESSAGES)
 def test_every_message_is_in_the_manual(ident: str) -> None:
     shown = re.escape(_shown(MESSAGES[ident][0]))
-    row = re.search(rf"^\| {shown} \| (.+) \|$", MANUAL, re.MULTILINE)
+    row = re.search(rf"^\| {shown} \| (.+) \|$", LISTED, re.MULTILINE)
     assert row, f"no row for {ident}"
     assert len(row.group(1)) > 20
 
 
 def test_the_manual_knows_no_other_messages() -> None:
-    part = MANUAL[MANUAL.index("### Files and programs") : MANUAL.index("## In another kernel")]
-    rows = re.findall(r"^\| (.+?) \| ", part, re.MULTILINE)
+    rows = re.findall(r"^\| (.+?) \| ", LISTED, re.MULTILINE)
     known = {_shown(message) for message, _ in MESSAGES.values()}
     assert set(rows) - {"message", "---"} == known
 
@@ -42,7 +45,7 @@ def test_the_manual_knows_no_other_messages() -> None:
 def test_every_message_is_used_and_tested(ident: str) -> None:
     code = "".join(path.read_text() for path in (DSL / "compiler").glob("*.py"))
     assert code.count(f'"{ident}"') >= 2, "used nowhere"
-    cases = {case.ident for case in LANGUAGE + CODE}
+    cases = {case.ident for case in LANGUAGE + CODE + VALUES}
     if ident not in cases:
         tests = "".join(path.read_text() for path in HERE.glob("test_*.py"))
         assert re.search(rf"\b{ident}\b", tests), "tested nowhere"
@@ -66,6 +69,30 @@ def test_examples_of_the_manual_compile(tmp_path: Path) -> None:
     assert not outcome.errors, outcome
 
 
+def test_examples_of_the_chapter_on_instructions_compile(tmp_path: Path) -> None:
+    blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", INSTRUCTIONS, re.MULTILINE)
+    found = [b for b in blocks if re.match(r'\s+(feature|hotinline|"|instruction)', b)]
+    assert len(found) == 4
+    for block in found:
+        outcome = compile_text(tmp_path, re.sub(r"^    ", "", block, flags=re.MULTILINE))
+        assert not outcome.errors, outcome
+    shown = [block for block in blocks if "error: " in block]
+    assert len(shown) == 2
+    for block in shown:
+        lines = re.sub(r"^    ", "", block, flags=re.MULTILINE).strip("\n").split("\n")
+        said = compile_text(tmp_path, lines[1] + "\n").text().split("\n")
+        assert lines[0].partition(":")[2] == said[0].partition("file0.hot:")[2]
+        assert lines[1:] == said[1:]
+
+
+def test_the_list_of_bits_is_the_compilers() -> None:
+    """Each row of instructions.md, and nothing else."""
+    rows = re.findall(r"^\| (\w+) \| `(cpuid .+?)`(.*) \| (.+) \|$", INSTRUCTIONS, re.MULTILINE)
+    listed = {(name, bit, m) for name, bit, _, members in rows for m in members.split()}
+    known = {(bit.name, bit.source(), m) for m, bit in cpu.named()}
+    assert {(name, bit, m.upper() if "CC" in m else m) for name, bit, m in listed} == known
+
+
 def test_the_json_has_the_members_that_the_manual_lists(tree: Tree) -> None:
     part = MANUAL[MANUAL.index("## hotinline.json") : MANUAL.index("## Messages")]
 
@@ -82,7 +109,7 @@ def test_the_json_has_the_members_that_the_manual_lists(tree: Tree) -> None:
 def test_options_are_in_the_manual() -> None:
     for command in ("compile", "check"):
         for option in re.findall(r"(--[a-z]+)", hotc(command, "--help").stdout):
-            assert option in MANUAL or option == "--help", option
+            assert option in MANUAL + LISTED or option == "--help", option
 
 
 def test_variables_of_hot_mk_are_in_the_manual(tree: Tree) -> None:
@@ -101,7 +128,7 @@ FILES = [
     *HERE.glob("*.py"),
     *HERE.glob("header/*"),
     DSL / "hotc",
-    DSL / "README.md",
+    *DSL.glob("*.md"),
     *(ROOT / "alternatives").glob("*.hot"),
 ]
 

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from cases_code import CODE
 from cases_model import LANGUAGE
+from cases_values import VALUES
 from support import compile_text, tree_files
 
 WORDS = """
 ? : { } [ ] ( ) " \\ # && || ! @rdi .. size clobbers pure nop5 = -> , * const live feature hotinline
+reads writes bytes instruction flags by unsigned long struct jz 5
 .a: .again $ % ; 0x é \x00 rel word lock rep times db rsp push pop ret call jmp xmm0 far a16 o16 bnd
 999999999999999999999999999999
 """.split(" ")
@@ -21,7 +23,7 @@ MUTATIONS = 40
 
 
 def _texts() -> list[str]:
-    cases = [text for case in LANGUAGE + CODE for text in (case.bad, case.good)]
+    cases = [text for case in LANGUAGE + CODE + VALUES for text in (case.bad, case.good)]
     return [path.read_text() for path in tree_files()] + [t for t in cases if len(t) < 2000]
 
 

@@ -67,7 +67,7 @@ def _first(listing: str) -> tuple[int, str]:
 ])
 def test_code_keeps_its_meaning_behind_these_prefixes(
         tmp_path: Path, code: str, classes: set[str]) -> None:
-    signature = "h(u64 x @rdi) -> u64 @rax clobbers rdi, rsi, rcx"
+    signature = "h(u64 x @rdi, u64 y @rax) -> u64 @rax clobbers rdi, rsi, rcx reads rsi, rcx"
     made = alternatives(tmp_path, f"hotinline {signature}: {code}")
     assert set(made[0]["behind"]) == classes  # type: ignore[call-overload]
 

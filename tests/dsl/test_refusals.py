@@ -8,10 +8,11 @@ import pytest
 from cases import Case
 from cases_code import CODE
 from cases_model import LANGUAGE
+from cases_values import VALUES
 from compiler.report import Place
 from support import compile_text, marks, places
 
-ALL = LANGUAGE + CODE
+ALL = LANGUAGE + CODE + VALUES
 
 
 @pytest.mark.parametrize("case", ALL, ids=str)

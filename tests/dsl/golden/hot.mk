@@ -17,7 +17,7 @@ HOT_FILES    ?= $(sort $(wildcard $(HOT_DECLARED)/*.hot))
 
 # What was compiled: files, and the names of all hotinlines.
 HOT_INPUTS := first.hot second.hot
-HOT_NAMES  := close_window count open_window pair wide
+HOT_NAMES  := close_window count foo open_window pair wide
 # Symbols that alternatives refer to; the kernel defines them.
 HOT_SYMBOLS := count_soft datum wide_soft
 

@@ -42,6 +42,8 @@ extern "C" {
 #pragma GCC diagnostic ignored "-Wbuiltin-declaration-mismatch"
 #endif
 
+struct page;
+
 /*
  * Close the window.
  *
@@ -60,20 +62,34 @@ HOT_WRAPPER void close_window(void)
 }
 
 /*
- * count(u64 x @rdi) -> u64 @rax pure
- *     quick ? popcnt rax, rdi :
- *     !kvm ? { .again: dec eax; jnz .again } :
+ * count(u64 x @rdi) -> u64 @rax size 9 pure
+ *     quick && popcnt ? popcnt rax, rdi :
+ *     !kvm ? { mov eax, 5; .again: dec eax; jnz .again } :
  *     call count_soft
  */
 HOT_WRAPPER uint64_t count(uint64_t x)
 {
 	uint64_t hot_result;
 
-	__asm__ volatile("call count"
+	__asm__ volatile("call count\n\t.byte 0x36, 0x0f, 0x1f, 0x00"
 			 : "=a"(hot_result)
 			 : "D"(x)
 			 : "cc");
 	return hot_result;
+}
+
+/*
+ * foo(unsigned long x @rcx, struct page *p @rdi) clobbers rax reads r15
+ *     leaf ? wrfoo :
+ *     mov [rdi], r15
+ */
+extern void foo(unsigned long x, struct page *p) __asm__("foo.wrapper");
+HOT_WRAPPER void foo(unsigned long x, struct page *p)
+{
+	__asm__ volatile("call foo"
+			 :
+			 : "c"(x), "D"(p)
+			 : "rax", "cc", "memory");
 }
 
 /*
@@ -91,7 +107,7 @@ HOT_WRAPPER void open_window(void)
 
 /*
  * pair(u64 mask @rdx:rax) -> i64 @r11:r10 size 10
- *     { mov r10, rax; mov r11, rdx }
+ *     { mov r10d, eax; mov r11d, edx }
  */
 extern int64_t pair(uint64_t mask) __asm__("pair.wrapper");
 HOT_WRAPPER int64_t pair(uint64_t mask)

@@ -22,10 +22,19 @@ close_window:
 ; uint64_t count(uint64_t x);
 ; call count_soft
 align 16, db 0xcc
-global count:function 6
+global count:function 10
 count:
 	jmp near count_soft
-	db 0x90
+	db 0x0f, 0x1f, 0x44, 0x00, 0x00
+
+; void foo(unsigned long x, struct page *p);
+; mov [rdi], r15
+align 16, db 0xcc
+global foo:function 6
+foo:
+	db 0x4c, 0x89, 0x3f
+	ret
+	db 0x66, 0x90
 
 ; void open_window(void);
 ; nop5
@@ -36,11 +45,11 @@ open_window:
 	ret
 
 ; int64_t pair(uint64_t mask);
-; { mov r10, rax; mov r11, rdx }
+; { mov r10d, eax; mov r11d, edx }
 align 16, db 0xcc
 global pair:function 11
 pair:
-	db 0x49, 0x89, 0xc2, 0x49, 0x89, 0xd3
+	db 0x41, 0x89, 0xc2, 0x41, 0x89, 0xd3
 	ret
 	db 0x0f, 0x1f, 0x40, 0x00
 
@@ -58,6 +67,21 @@ wide:
 section .text progbits alloc exec nowrite align=16
 
 ; What a pointer to a hotinline points to, if its registers are not those of the C ABI.
+
+; void foo(unsigned long x, struct page *p);
+align 16, db 0xcc
+global foo.wrapper:function (foo.wrapper.end - foo.wrapper)
+foo.wrapper:
+	push rbp
+	mov rbp, rsp
+	push rdi
+	push rsi
+	mov rcx, [rbp - 8]
+	mov rdi, [rbp - 16]
+	call foo wrt ..plt
+	leave
+	ret
+.end:
 
 ; int64_t pair(uint64_t mask);
 align 16, db 0xcc

@@ -29,6 +29,15 @@ static const struct hot_feature features[] = {
 		.reg = 0,
 		.bit = 2,
 	},
+	[HOT_FEATURE_POPCNT] = {
+		.name = "popcnt",
+		.source = "cpuid 1 ecx[23]",
+		.kind = HOT_CPUID,
+		.leaf = 0x1,
+		.subleaf = 0,
+		.reg = 2,
+		.bit = 23,
+	},
 	[HOT_FEATURE_SMAP] = {
 		.name = "smap",
 		.source = "cpuid 7.0 ebx[20]",
@@ -53,10 +62,11 @@ static const struct hot_feature features[] = {
 
 static const struct hotinline hotinlines[] = {
 	[HOT_INLINE_CLOSE_WINDOW] = {"close_window", 0, 2, 5},
-	[HOT_INLINE_COUNT] = {"count", 2, 3, 5},
-	[HOT_INLINE_OPEN_WINDOW] = {"open_window", 5, 2, 5},
-	[HOT_INLINE_PAIR] = {"pair", 7, 1, 10},
-	[HOT_INLINE_WIDE] = {"wide", 8, 1, 21},
+	[HOT_INLINE_COUNT] = {"count", 2, 3, 9},
+	[HOT_INLINE_FOO] = {"foo", 5, 2, 5},
+	[HOT_INLINE_OPEN_WINDOW] = {"open_window", 7, 2, 5},
+	[HOT_INLINE_PAIR] = {"pair", 9, 1, 10},
+	[HOT_INLINE_WIDE] = {"wide", 10, 1, 21},
 };
 
 /* text, when, condition, code, fixups, size, nfixups, behind, tail */
@@ -65,16 +75,19 @@ static const struct hot_alternative alternatives[] = {
 	{"clac", "smap", 9, 0, 0, 3, 0, 0x56, false},
 	{"nop5", "", HOT_ALWAYS, 3, 0, 5, 0, 0xff, false},
 	/* count */
-	{"popcnt rax, rdi", "quick", 11, 8, 0, 5, 0, 0x56, false},
-	{"{ .again: dec eax; jnz .again }", "!kvm", 13, 13, 0, 4, 0, 0x16, false},
-	{"call count_soft", "", HOT_ALWAYS, 17, 0, 5, 1, 0xff, true},
+	{"popcnt rax, rdi", "quick && popcnt", 11, 8, 0, 5, 0, 0x56, false},
+	{"{ mov eax, 5; .again: dec eax; jnz .again }", "!kvm", 15, 13, 0, 9, 0, 0x16, false},
+	{"call count_soft", "", HOT_ALWAYS, 22, 0, 5, 1, 0xff, true},
+	/* foo */
+	{"wrfoo", "leaf", 18, 27, 0, 3, 0, 0x00, false},
+	{"mov [rdi], r15", "", HOT_ALWAYS, 30, 0, 3, 0, 0x42, false},
 	/* open_window */
-	{"stac", "smap", 9, 22, 0, 3, 0, 0x56, false},
+	{"stac", "smap", 9, 33, 0, 3, 0, 0x56, false},
 	{"nop5", "", HOT_ALWAYS, 3, 0, 5, 0, 0xff, false},
 	/* pair */
-	{"{ mov r10, rax; mov r11, rdx }", "", HOT_ALWAYS, 25, 0, 6, 0, 0x56, false},
+	{"{ mov r10d, eax; mov r11d, edx }", "", HOT_ALWAYS, 36, 0, 6, 0, 0x56, false},
 	/* wide */
-	{"{ lea rcx, [rel datum]; mov [rcx], rdi; inc edi; call wide_soft }", "", HOT_ALWAYS, 31, 1, 17, 2, 0x42, true},
+	{"{ lea rcx, [rel datum]; mov [rcx], rdi; inc edi; call wide_soft }", "", HOT_ALWAYS, 42, 1, 17, 2, 0x42, true},
 };
 
 /* addend, symbol, offset */
@@ -93,31 +106,33 @@ static const char *const symbols[] = {
 static const uint16_t conditions[] = {
 	HOT_FEATURE_SMAP, HOT_FEATURE_LEAF, HOT_OP_OR, HOT_FEATURE_AMD, HOT_FEATURE_UP, HOT_OP_AND, HOT_OP_NOT, HOT_OP_AND, HOT_OP_END,
 	HOT_FEATURE_SMAP, HOT_OP_END,
-	HOT_FEATURE_QUICK, HOT_OP_END,
+	HOT_FEATURE_QUICK, HOT_FEATURE_POPCNT, HOT_OP_AND, HOT_OP_END,
 	HOT_FEATURE_KVM, HOT_OP_NOT, HOT_OP_END,
+	HOT_FEATURE_LEAF, HOT_OP_END,
 };
 
 static const uint8_t code[] = {
 	0x0f, 0x01, 0xca, 0x0f, 0x1f, 0x44, 0x00, 0x00, 0xf3, 0x48, 0x0f, 0xb8,
-	0xc7, 0xff, 0xc8, 0x75, 0xfc, 0xe8, 0x00, 0x00, 0x00, 0x00, 0x0f, 0x01,
-	0xcb, 0x49, 0x89, 0xc2, 0x49, 0x89, 0xd3, 0x48, 0x8d, 0x0d, 0x00, 0x00,
-	0x00, 0x00, 0x48, 0x89, 0x39, 0xff, 0xc7, 0xe8, 0x00, 0x00, 0x00, 0x00,
+	0xc7, 0xb8, 0x05, 0x00, 0x00, 0x00, 0xff, 0xc8, 0x75, 0xfc, 0xe8, 0x00,
+	0x00, 0x00, 0x00, 0x0f, 0x0a, 0xc8, 0x4c, 0x89, 0x3f, 0x0f, 0x01, 0xcb,
+	0x41, 0x89, 0xc2, 0x41, 0x89, 0xd3, 0x48, 0x8d, 0x0d, 0x00, 0x00, 0x00,
+	0x00, 0x48, 0x89, 0x39, 0xff, 0xc7, 0xe8, 0x00, 0x00, 0x00, 0x00,
 };
 
 _Static_assert(HOT_LAYOUT == 0x314c424154544f48, "hotc and alternatives/ are of one version");
 _Static_assert((int)HOT_FEATURES <= HOT_FEATURES_MAX, "struct hot_features has a bit for each");
 _Static_assert((int)HOT_INLINES < (int)HOT_NONE, "an index is told from none");
-_Static_assert(COUNT(features) == 6, "features lie in their order");
-_Static_assert(COUNT(hotinlines) == 5, "hotinlines lie in their order");
-_Static_assert(COUNT(alternatives) == 9, "the rows are those that hotc counted");
+_Static_assert(COUNT(features) == 7, "features lie in their order");
+_Static_assert(COUNT(hotinlines) == 6, "hotinlines lie in their order");
+_Static_assert(COUNT(alternatives) == 11, "the rows are those that hotc counted");
 _Static_assert(COUNT(fixups) == 3, "the fix-ups are those that hotc counted");
-_Static_assert(COUNT(conditions) == 16, "the programs are those that hotc counted");
-_Static_assert(sizeof(code) == 48, "the code is that which hotc encoded");
+_Static_assert(COUNT(conditions) == 20, "the programs are those that hotc counted");
+_Static_assert(sizeof(code) == 59, "the code is that which hotc encoded");
 _Static_assert(21 <= HOT_SITE_MAX, "the widest site fits the engine's buffers");
 
 const struct hot_table hot_table = {
 	.layout = 0x314c424154544f48,
-	.fingerprint = 0xc4778f7c14ea034au,
+	.fingerprint = 0x2d2e02b21c3a36fdu,
 	.features = features,
 	.hotinlines = hotinlines,
 	.alternatives = alternatives,
@@ -125,10 +140,10 @@ const struct hot_table hot_table = {
 	.symbols = symbols,
 	.conditions = conditions,
 	.code = code,
-	.nalternatives = 9,
+	.nalternatives = 11,
 	.nfixups = 3,
-	.nconditions = 16,
-	.ncode = 48,
+	.nconditions = 20,
+	.ncode = 59,
 	.nfeatures = HOT_FEATURES,
 	.nhotinlines = HOT_INLINES,
 	.nsymbols = 3,
