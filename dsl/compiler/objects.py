@@ -14,11 +14,9 @@ from elftools.common.exceptions import ELFError  # type: ignore[import]
 from elftools.elf.elffile import ELFFile  # type: ignore[import]
 from elftools.elf.sections import SymbolTableSection  # type: ignore[import]
 
-from . import names, references
+from . import names, references, sections
 from .report import Errors
 
-_BITCODE = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
-_ARCHIVE = b"!<arch>\n"
 # Names that a linker makes, and krtld does too.
 _LINKERS = frozenset(["_GLOBAL_OFFSET_TABLE_"])
 # Globals that are every module's own affair, as hidden ones are: krtld exports neither.
@@ -50,7 +48,7 @@ class _Object:
         return self.exported | self.hidden
 
 
-def _refusal(elf: Any) -> tuple[str, str] | None:
+def _refusal(elf: Any, data: bytes) -> tuple[str, str] | None:
     """Why krtld cannot load it, and the way out."""
     kind = {"ET_EXEC": "a linked program", "ET_DYN": "a linked, shared object"}.get(elf["e_type"])
     if kind:
@@ -59,8 +57,10 @@ def _refusal(elf: Any) -> tuple[str, str] | None:
         return "not relocatable", _RELINK
     if elf["e_machine"] != "EM_X86_64" or elf.elfclass != 64:
         return "not for amd64", "compile it for amd64"
-    sections = {section.name for section in elf.iter_sections()}
-    slim = any(name.startswith(".gnu.lto_") for name in sections)
+    fault = sections.fault(data)  # pyelftools chokes on some of what it refuses
+    if fault:
+        return fault
+    slim = any(section.name.startswith(".gnu.lto_") for section in elf.iter_sections())
     code = any(
         section["sh_flags"] & 4 and section["sh_size"] for section in elf.iter_sections()
     )
@@ -98,21 +98,18 @@ def _read(
     found = _Object(path)
     try:
         with open(path, "rb") as file:
-            magic = file.read(8)
-            if magic[:4] in _BITCODE:
-                why = "LLVM bitcode, not machine code (LTO)"
-                errors.add(path, "object-format", why=why, way=_NO_LTO)
-                return None
-            if magic == _ARCHIVE:
-                why = "an archive of objects"
-                errors.add(path, "object-format", why=why, way="make one object of it with `ld -r`")
+            data = file.read()
+            stranger = sections.stranger(data)
+            if stranger:
+                errors.add(path, "object-format", why=stranger[0], way=stranger[1])
                 return None
             elf = ELFFile(file)
-            refusal = _refusal(elf)
+            refusal = _refusal(elf, data)
             if refusal:
                 errors.add(path, "object-format", why=refusal[0], way=refusal[1])
                 return None
             _symbols(elf, found, own)
+            found.undefined.difference_update(sections.set_ends(data))
             found.plain = references.plain(elf, stubs)
     except OSError as error:
         errors.add(path, "file-unreadable", why=error.strerror or str(error))

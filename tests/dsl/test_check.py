@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 
 import pytest
@@ -267,3 +268,86 @@ def test_the_json_lists_what_check_needs(build: Build) -> None:
     assert helpers["count_soft"]["body"] == "count_soft.body"
     assert helpers["raw_soft"]["body"] is None
     assert described["symbols"] == sorted(helpers)
+
+
+# ---- What krtld does not understand ----
+
+
+def patch_section(path: Path, name: str, field: int, value: int) -> Path:
+    """Writes a 32-bit field of a section's header: 4 is sh_type, 8 sh_flags, 44 sh_info."""
+    data = bytearray(path.read_bytes())
+    table, count, names = (struct.unpack_from(f, data, o)[0] for f, o in
+                           (("<Q", 40), ("<H", 60), ("<H", 62)))  # fmt: skip
+    strings = struct.unpack_from("<Q", data, table + 64 * names + 24)[0]
+    for at in range(table, table + 64 * count, 64):
+        start = strings + struct.unpack_from("<I", data, at)[0]
+        if data[start : data.index(0, start)] == name.encode():
+            struct.pack_into("<I", data, at + field, value)
+            path.write_bytes(data)
+            return path
+    raise AssertionError(name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        (0x40000014, "(SHT_CREL) relocates .text"), (19, "SHT_RELR"), (9, "SHT_REL"),
+        (0x60000001, "SHT_ANDROID_REL"), (0x60000002, "SHT_ANDROID_RELA"),
+        (0x60001234, "unknown type 0x60001234 says something about .text"),
+    ],
+)  # fmt: skip
+def test_a_table_of_relocations_that_krtld_does_not_read(
+    build: Build, kind: int, says: str
+) -> None:
+    """PEERS.md 32: krtld would refuse it, and a loader that skips it would run it unrelocated."""
+    module = patch_section(build.module, ".rela.text", 4, kind)
+    refused(build.check(module), "section .rela.text", says)
+    patch_section(module, ".rela.text", 4, 4)
+    assert build.check(module).returncode == 0
+
+
+def test_a_loaded_section_of_unknown_type(build: Build) -> None:
+    module = build.compile("odd", 'int f(void); int x[2] = {1}; int f(void) { return x[0]; }')
+    assert build.check(module).returncode == 0
+    patch_section(module, ".data", 4, 0x60000009)
+    refused(build.check(module), "section .data is to be loaded")
+
+
+def test_a_binding_that_the_gabi_does_not_have(build: Build) -> None:
+    data = bytearray(build.module.read_bytes())
+    table = struct.unpack_from("<Q", data, 40)[0]
+    count = struct.unpack_from("<H", data, 60)[0]
+    rows = (struct.unpack_from("<IIQQQQ", data, table + 64 * i) for i in range(count))
+    symbols = next(row[4] for row in rows if row[1] == 2)
+    data[symbols + 24 + 4] |= 0x50
+    build.module.write_bytes(data)
+    refused(build.check(build.module), "symbol 1 has the binding 5")
+
+
+@pytest.mark.parametrize(("magic", "says"), [
+    (b"\xfd7zXZ\0", "compressed by xz"), (b"\x1f\x8b\x08", "`gzip -d`"),
+    (b"\x28\xb5\x2f\xfd", "zstd"), (b"\x1f\x8c", "no ELF file"),
+])  # fmt: skip
+def test_a_compressed_object_is_named_for_what_it_is(
+    build: Build, magic: bytes, says: str
+) -> None:
+    (build.folder / "it.ko").write_bytes(magic + bytes(60))
+    refused(build.check(build.folder / "it.ko"), says)
+
+
+@pytest.mark.parametrize("size", [20, 64, 200, -1])
+def test_an_object_that_is_cut_off_is_named_so(build: Build, size: int) -> None:
+    whole = build.module.read_bytes()
+    build.module.write_bytes(whole[:size])
+    refused(build.check(build.module), "cut off")
+    build.module.write_bytes(whole)
+    assert build.check(build.module).returncode == 0
+
+
+def test_the_ends_of_a_set_are_defined_by_krtld(build: Build) -> None:
+    """PEERS.md 33, and its twin without the section."""
+    text = "extern int __start_set[], __stop_set[]; int n(void);"
+    text += " int n(void) { return (int)(__stop_set - __start_set); }"
+    refused(build.check(build.compile("without", text)), "`__start_set` is defined nowhere")
+    text += ' int one __attribute__((section("set"))) = 1;'
+    assert build.check(build.compile("with", text)).returncode == 0
