@@ -18,7 +18,7 @@ second:	ret
 	.section .text.unlikely, "axG", @progbits, other, comdat
 	call second
 	.section .init_array.5, "aw", @init_array
-	.quad first
+	.quad second
 	.section .ctors, "aw"
 	.quad second
 	.section .note.gnu.property, "a", @note
