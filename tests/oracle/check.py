@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from elf import (
-    SHN_ABS, SHN_COMMON, SHN_UNDEF, STB_WEAK, NotAnObject, Object, Relocations, type_name,
+    SHN_ABS, SHN_COMMON, SHN_UNDEF, SHT_NOBITS, STB_WEAK, NotAnObject, Object, Relocations,
+    Section, type_name,
 )  # fmt: skip
 from layout import GOT, Layout, make
 from link import Linked, Place, link
@@ -28,6 +29,7 @@ from weak import rewritten
 PC_SLOT = {9: 4, 28: 8, 41: 4, 42: 4}  # G + A - P: bytes of the field
 GOT_SLOT = {3: 4, 27: 8, 30: 8}  # G + A - GOT
 SLOT = PC_SLOT | GOT_SLOT
+GOT_OFFSET = frozenset([25, 31])  # S + A - GOT
 SHOWN = 8  # differences that a verdict tells about
 
 KRTLD = Path(__file__).resolve().parents[2] / "build" / "bin" / "krtld"
@@ -75,6 +77,18 @@ def symbol_value(object_: Object, layout: Layout, linked: Linked, index: int) ->
     return linked.got_symbol or 0 if symbol.name == GOT else layout.symbols.get(symbol.name, 0)
 
 
+def implied_got(object_: Object, layout: Layout, linked: Linked) -> int | None:
+    """Where ld believes the GOT to be. Without slots it keeps neither the GOT nor its symbol, and yet
+    reckons from an address, which the first such field tells; all others must agree with it."""
+    for relocations in object_.relocations:
+        for offset, kind, symbol, addend in relocations:
+            if kind in GOT_OFFSET:
+                field_ = linked.sections[relocations.target][offset : offset + 8]
+                value = symbol_value(object_, layout, linked, symbol) + addend
+                return (value - int.from_bytes(field_, "little")) % 2**64
+    return None
+
+
 class Comparison:
     """The comparison of one object that both have loaded."""
 
@@ -87,10 +101,14 @@ class Comparison:
 
     def run(self) -> None:
         indices = {s.index for s in self.object.loaded}
-        if set(self.ours) != indices:
-            self.wrong.append(f"krtld dumped sections {sorted(set(self.ours) ^ indices)} wrongly")
+        dumped = {*self.ours, *self.loaded.zeros}
+        if dumped != indices:
+            self.wrong.append(f"krtld dumped sections {sorted(dumped ^ indices)} wrongly")
             return
         for section in self.object.loaded:
+            if section.type == SHT_NOBITS:
+                self.compare_zeros(section)
+                continue
             theirs = self.theirs.setdefault(section.index, bytearray())
             if not len(theirs) == len(self.ours[section.index]) == section.size:
                 self.wrong.append(
@@ -102,7 +120,16 @@ class Comparison:
             if not SLOT.keys().isdisjoint(relocations.types):
                 self.compare_slots(relocations)
         for section in self.object.loaded:
-            self.compare_bytes(section.index)
+            if section.type != SHT_NOBITS:
+                self.compare_bytes(section.index)
+
+    def compare_zeros(self, section: Section) -> None:
+        """ld need not be asked."""
+        size, wrong = self.loaded.zeros[section.index]
+        if size != section.size:
+            self.wrong.append(f"{section.name} has {section.size} bytes, {size} by krtld")
+        elif wrong is not None:
+            self.wrong.append(f"{section.name}+{wrong:#x}: not 0 by krtld")
 
     def compare_slots(self, relocations: Relocations) -> None:
         """Takes the fields that lead to the GOT out of the comparison, once they are right."""
@@ -281,11 +308,24 @@ def _refusal(object_: Object, linked: Linked, loaded: Loaded) -> Verdict:
     )
 
 
+def _strange(object_: Object, loaded: Loaded) -> Verdict | None:
+    """Of an object with something that neither of the two understands: krtld must refuse it by name. ld,
+    which is shown none of it, has no say. None: krtld refuses it for something else."""
+    said = [f"{s.name} of type {s.type:#x}" for s in object_.strange]
+    if loaded.ok:
+        return Verdict(DIFFERS, f"krtld loads it, and ignores {', '.join(said)}")
+    if any(s.name in loaded.message for s in object_.strange):
+        return Verdict(REFUSED, "a section of unknown type, or a table of relocations that is not RELA")
+    return None
+
+
 # ---- One object ----
 
 
 def compare(object_: Object, layout: Layout, linked: Linked, loaded: Loaded) -> Verdict:
     """The verdict on what the two made of an object."""
+    if object_.strange and (verdict_ := _strange(object_, loaded)):
+        return verdict_
     if not (linked.ok and loaded.ok):
         verdict = _refusal(object_, linked, loaded)
     else:
@@ -331,5 +371,7 @@ def check(
             return _foreign(path, Layout(), folder, tools, str(error))
         layout = plan(object_)
         linked = link(object_, layout, folder, tools.ld)
-        loaded = load(path, layout, linked, folder, tools.krtld)
+        if linked.ok and linked.got_symbol is None:
+            linked.got_symbol = implied_got(object_, layout, linked)
+        loaded = load(path, layout, linked, folder, tools.krtld, object_)
         return compare(object_, layout, linked, loaded)

@@ -23,6 +23,17 @@ EM_X86_64 = 62
 SHN_UNDEF, SHN_ABS, SHN_COMMON, SHN_LCOMMON, SHN_XINDEX = 0, 0xFFF1, 0xFFF2, 0xFF02, 0xFFFF
 SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_NOBITS = 0, 1, 2, 3, 4, 8
 SHT_SYMTAB_SHNDX = 18
+SHT_NOTE, SHT_REL, SHT_INIT_ARRAY, SHT_FINI_ARRAY, SHT_PREINIT_ARRAY = 7, 9, 14, 15, 16
+SHT_GROUP, SHT_X86_64_UNWIND = 17, 0x70000001
+# What may be loaded: all of them are bytes, or zeros, and no more is to be done to them.
+LOADABLE = frozenset([
+    SHT_PROGBITS, SHT_STRTAB, SHT_NOTE, SHT_NOBITS, SHT_INIT_ARRAY, SHT_FINI_ARRAY, SHT_PREINIT_ARRAY,
+    SHT_X86_64_UNWIND,
+])  # fmt: skip
+# Whose sh_info is known, and says nothing about a loaded section but for RELA, which is read.
+KNOWN_INFO = LOADABLE | {SHT_NULL, SHT_SYMTAB, SHT_RELA, SHT_SYMTAB_SHNDX, SHT_GROUP}
+SHF_INFO_LINK = 0x40
+STV_HIDDEN, STV_INTERNAL = 2, 1
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_TLS = 1, 2, 4, 0x400
 STB_LOCAL, STB_GLOBAL, STB_WEAK = 0, 1, 2
 STT_SECTION, STT_TLS, STT_GNU_IFUNC = 3, 6, 10
@@ -79,6 +90,8 @@ class Symbol:
     section: int
     value: int
     size: int
+    visibility: int = 0
+    row: int = 0  # offset in the file
 
 
 @dataclass(slots=True)
@@ -153,12 +166,14 @@ class File:
         indices = memoryview(self.contents(wide)).cast("I") if wide else None
         found = []
         for i, row in enumerate(SYM.iter_unpack(self.contents(self.symtab))):
-            name, info, _, section, value, size = row
+            name, info, other, section, value, size = row
             if section == SHN_XINDEX and indices:
                 section = indices[i]
             elif section == SHN_LCOMMON:
                 section = SHN_COMMON
-            found.append(Symbol(text(strings, name), info >> 4, info & 15, section, value, size))
+            at = self.symtab.offset + i * SYM.size
+            found.append(Symbol(text(strings, name), info >> 4, info & 15, section, value, size,
+                                other & 3, at))  # fmt: skip
         return found
 
 
@@ -169,6 +184,34 @@ class Object(File):
         super().__init__(data)
         if self.type != ET_REL or self.machine != EM_X86_64:
             raise NotAnObject("not ET_REL of amd64")
+        try:
+            self.check()
+        except (struct.error, IndexError, ValueError, TypeError) as error:
+            raise NotAnObject(f"bad tables: {error}") from error
+
+    def check(self) -> None:
+        """Reads all tables once, so that what uses them later finds no index out of range."""
+        for relocations in self.relocations:
+            size = self.sections[relocations.target].size
+            for offset, _, symbol, _ in relocations:
+                if symbol >= max(len(self.symbols), 1) or offset > size:
+                    raise ValueError(f"a relocation of section {relocations.section}")
+
+    @cached_property
+    def strange(self) -> list[Section]:
+        """What a loader must not ignore, and ld is not shown (neutral.py): loaded sections of unknown
+        types, and what is or may be a table that relocates a loaded one and is not RELA."""
+        loaded = {s.index for s in self.loaded}
+        return [
+            s for s in self.sections
+            if (s.loaded and s.type not in LOADABLE)
+            or (s.type not in KNOWN_INFO and (s.flags & SHF_INFO_LINK or s.info in loaded))
+        ]  # fmt: skip
+
+    @cached_property
+    def hidden_commons(self) -> list[Symbol]:
+        return [s for s in self.symbols if s.section == SHN_COMMON
+                and s.visibility in (STV_HIDDEN, STV_INTERNAL)]  # fmt: skip
 
     @cached_property
     def loaded(self) -> list[Section]:

@@ -40,8 +40,10 @@ class Layout:
 
 
 def base_of(object_: Object) -> int:
-    """The top 2 GiB, where kernels are, unless a field of unsigned 32 bits must reach it."""
-    return KERNEL if ONLY_LOW.isdisjoint(object_.types) else LOW
+    """The top 2 GiB, where kernels are, unless a field of unsigned 32 bits must reach it, or it is too
+    large for them."""
+    large = sum(s.size for s in object_.loaded) > 2**64 - KERNEL - OUTSIDE
+    return LOW if large or not ONLY_LOW.isdisjoint(object_.types) else KERNEL
 
 
 def _undefined(object_: Object, weak: str) -> list[str]:
@@ -56,10 +58,10 @@ def _undefined(object_: Object, weak: str) -> list[str]:
     return list(names)
 
 
-def _place_sections(object_: Object, layout: Layout, address: int) -> int:
-    """Places what has no address yet, NOBITS last; returns where the next page begins."""
-    for section in sorted(object_.loaded, key=lambda s: s.type == SHT_NOBITS):
-        if section.index in layout.sections:
+def _place_sections(object_: Object, layout: Layout, address: int, nobits: bool) -> int:
+    """Places what has no address yet and is, or is not, NOBITS; returns where the next page begins."""
+    for section in object_.loaded:
+        if section.index in layout.sections or (section.type == SHT_NOBITS) != nobits:
             continue
         align = max(section.align, 1)
         address = (address + align - 1) // align * align
@@ -82,14 +84,17 @@ def _define_sets(object_: Object, layout: Layout) -> None:
 
 
 def _finish(object_: Object, layout: Layout, address: int) -> Layout:
-    """Places the rest, the COMMON symbols and the GOT from that address on."""
+    """Places the rest, the COMMON symbols and the GOT from that address on. Zeros, of which there may be
+    gigabytes, come last, after room for the GOT of each of the two."""
     commons = [s for s in object_.symbols if s.section == SHN_COMMON]
     align = max((s.value for s in commons), default=1)
-    end = _place_sections(object_, layout, address)
-    _define_sets(object_, layout)
+    end = _place_sections(object_, layout, address, False)
     layout.common = (end + align - 1) // align * align
     end = layout.common + sum(s.size + s.value for s in commons)
     layout.got = (end + PAGE) // PAGE * PAGE
+    slots = 16 * (len(object_.symbols) + 4) + 4 * PAGE
+    _place_sections(object_, layout, (layout.got + slots + PAGE) // PAGE * PAGE, True)
+    _define_sets(object_, layout)
     return layout
 
 

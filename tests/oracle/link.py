@@ -12,7 +12,7 @@ from pathlib import Path
 
 from elf import SHN_COMMON, File, NotAnObject, Object
 from layout import GOT, Layout
-from neutral import name_of, neutral_copy, script, symbols_object
+from neutral import name_of, neutral_copy, script, symbols_object, version_mark
 
 OPTIONS = [
     "-static", "-N", "--no-relax", "-e", "0", "-z", "noexecstack", "--no-check-sections",
@@ -63,7 +63,7 @@ def _symbol(object_: Object, name: str) -> str:
     """What ld calls a symbol, as the object calls it."""
     if found := SECTION.match(name):
         return object_.sections[int(found[1])].name
-    return "" if name in ("*UND*", "no symbol") else name
+    return "" if name in ("*UND*", "no symbol") else name.replace(version_mark(object_), "@")
 
 
 def _refusals(object_: Object, message: str) -> Linked:
@@ -74,7 +74,7 @@ def _refusals(object_: Object, message: str) -> Linked:
         linked.overflows.append((section.index, place))
     for index, offset, name in UNDEFINED.findall(message):
         section = object_.sections[int(index)]
-        linked.undefined.append(Place(section.name, int(offset, 16), name))
+        linked.undefined.append(Place(section.name, int(offset, 16), _symbol(object_, name)))
     return linked
 
 
@@ -93,10 +93,11 @@ def _read(object_: Object, layout: Layout, output: Path, message: str) -> Linked
             linked.got_address, linked.got = address, file.contents(section)
     commons = {s.name for s in object_.symbols if s.section == SHN_COMMON}
     for symbol in file.symbols:
-        if symbol.name == GOT:
+        name = symbol.name.replace(version_mark(object_), "@")
+        if name == GOT:
             linked.got_symbol = symbol.value
-        elif symbol.name in commons:
-            linked.commons[symbol.name] = symbol.value
+        elif name in commons:
+            linked.commons[name] = symbol.value
     return linked
 
 
@@ -109,7 +110,9 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 def link(object_: Object, layout: Layout, folder: Path, program: str = "ld") -> Linked:
     """Runs ld in a folder of one's own."""
     (folder / "neutral.o").write_bytes(neutral_copy(object_))
-    (folder / "symbols.o").write_bytes(symbols_object(layout.symbols))
+    mark = version_mark(object_)
+    symbols = {name.replace("@", mark): value for name, value in layout.symbols.items()}
+    (folder / "symbols.o").write_bytes(symbols_object(symbols))
     (folder / "script").write_text(script(layout.sections, layout.got, layout.common))
     output = folder / "linked"
     command = [program, *OPTIONS, "-T", "script", "-o", "linked", "neutral.o", "symbols.o"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from elf import SHT_NOBITS, Object
 from layout import GOT, Layout
 from link import Linked, Place
 
@@ -30,6 +32,8 @@ class Loaded:
     ok: bool
     message: str = ""
     sections: dict[int, bytes] = field(default_factory=dict)
+    zeros: dict[int, tuple[int, int | None]] = field(default_factory=dict)  # NOBITS: how many bytes,
+    # and where the first is that is not 0
     got_address: int = 0  # of its first slot
     got: bytes = b""
     overflows: list[Place] = field(default_factory=list)
@@ -50,18 +54,59 @@ def _refusals(message: str, path: Path) -> Loaded:
     return loaded
 
 
-def _read(folder: Path) -> Loaded:
+def _first_nonzero(path: Path) -> int | None:
+    """Holes in the file are not read: there may be gigabytes of them."""
+    with path.open("rb") as file:
+        at = 0
+        while True:
+            try:
+                at = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            except OSError:
+                return None
+            file.seek(at)
+            chunk = file.read(1 << 20)
+            if rest := chunk.lstrip(b"\0"):
+                return at + len(chunk) - len(rest)
+            at += len(chunk)
+
+
+def _read(folder: Path, nobits: set[int]) -> Loaded:
     loaded = Loaded(True)
     for path in folder.iterdir():
         if found := DUMP.match(path.name):
-            loaded.sections[int(found[1])] = path.read_bytes()
+            index = int(found[1])
+            if index in nobits:
+                loaded.zeros[index] = path.stat().st_size, _first_nonzero(path)
+            else:
+                loaded.sections[index] = path.read_bytes()
         elif found := GOT_DUMP.match(path.name):
             loaded.got_address, loaded.got = int(found[1], 16), path.read_bytes()
     return loaded
 
 
-def load(path: Path, layout: Layout, linked: Linked, folder: Path, program: Path) -> Loaded:
-    """Runs krtld at the layout, with COMMON symbols and the GOT where ld has them."""
+def _visible_copy(object_: Object, folder: Path) -> Path:
+    """The object with its hidden COMMON symbols visible: no layout can place the others."""
+    data = bytearray(object_.data)
+    for symbol in object_.hidden_commons:
+        data[symbol.row + 5] &= ~3  # st_other
+    path = folder / "visible.o"
+    path.write_bytes(data)
+    return path
+
+
+def load(
+    path: Path, layout: Layout, linked: Linked, folder: Path, program: Path,
+    object_: Object | None = None,
+) -> Loaded:
+    """Runs krtld at the layout, with COMMON symbols and the GOT where ld has them. Where krtld itself
+    decides where COMMON symbols go, since they are hidden, the bytes are those of a copy in which they
+    are not; but krtld must load the object itself, too."""
+    if object_ and object_.hidden_commons:
+        alone = load(path, layout, linked, folder / "hidden", program)
+        if not alone.ok:
+            return alone
+        path = _visible_copy(object_, folder)
+    folder.mkdir(parents=True, exist_ok=True)
     text = layout.text()
     text += "".join(f"symbol {value:x} {name}\n" for name, value in linked.commons.items())
     if linked.got_symbol is not None:
@@ -72,4 +117,7 @@ def load(path: Path, layout: Layout, linked: Linked, folder: Path, program: Path
     done = subprocess.run(command, capture_output=True, text=True, errors="surrogateescape")
     if done.returncode not in (0, 2):
         raise Broken(f"{program} ended with status {done.returncode}: {done.stderr.strip()}")
-    return _read(folder / "dump") if done.returncode == 0 else _refusals(done.stderr, path)
+    if done.returncode != 0:
+        return _refusals(done.stderr, path)
+    nobits = {s.index for s in object_.loaded if s.type == SHT_NOBITS} if object_ else set()
+    return _read(folder / "dump", nobits)

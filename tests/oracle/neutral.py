@@ -28,9 +28,10 @@ def _meaningless(object_: Object, section: Section, name: int) -> tuple[int, ...
     """The section's header in the copy."""
     row = object_.rows[section.index]
     kept = (SHT_SYMTAB, SHT_STRTAB, SHT_SYMTAB_SHNDX)
+    if section.loaded and section.type == SHT_NOBITS:  # however many zeros: none of them is written
+        return (name, SHT_NOBITS, SAME_FLAGS, 0, row[4], 0, 0, 0, row[8], 0)
     if section.loaded:
-        kind = SHT_NOBITS if section.type == SHT_NOBITS else SHT_PROGBITS
-        return (name, kind, SAME_FLAGS, 0, *row[4:6], 0, 0, row[8], 0)
+        return (name, SHT_PROGBITS, SAME_FLAGS, 0, *row[4:6], 0, 0, row[8], 0)
     if section.type in kept or (
         section.type == SHT_RELA and object_.sections[section.info].loaded
     ):
@@ -38,9 +39,20 @@ def _meaningless(object_: Object, section: Section, name: int) -> tuple[int, ...
     return (name, SHT_PROGBITS, 0, 0, *row[4:6], 0, 0, 1, 0)
 
 
+def version_mark(object_: Object) -> str:
+    """What stands for `@' in the names that ld sees: there f@@V would be a version of f."""
+    names = {symbol.name for symbol in object_.symbols}
+    return next(mark for mark in "~^%!;" if not any(mark in name for name in names))
+
+
 def neutral_copy(object_: Object) -> bytes:
-    """The object with its section headers rewritten, and new section names behind the old."""
+    """The object with its section headers rewritten, new section names after the old, and no `@' in
+    the names of its symbols."""
     data = bytearray(object_.data)
+    if object_.symtab:
+        strings = object_.sections[object_.symtab.link]
+        bounds = slice(strings.offset, strings.offset + strings.size)
+        data[bounds] = data[bounds].replace(b"@", version_mark(object_).encode())
     names = bytearray(object_.bytes_of(object_.rows[object_.names]))
     for section in object_.sections[1:]:
         name = len(names)

@@ -12,7 +12,7 @@ from pathlib import Path
 import ld
 import pytest
 from check import DIFFERS, IDENTICAL, KRTLD, REFUSED, Tools, Verdict, check
-from elf import TLS_TYPES, NotAnObject, Object, members, type_name
+from elf import SHDR, TLS_TYPES, NotAnObject, Object, members, type_name
 from layout import KERNEL, WEAK, make
 from made import ROOT, late_sections
 from small import FOLDER, SLIM, library, library_members, recipes, refused
@@ -319,6 +319,105 @@ def test_a_file_that_is_no_object_is_refused_as_such(contents: bytes, tmp_path: 
     path.write_bytes(contents)
     assert check(path, Tools()).reason.startswith("no object")
     assert check(KRTLD, Tools()).reason == "no object (not ET_REL of amd64)"
+
+
+# ---- What neither of the two may ignore ----
+
+
+def with_header(path: Path, number: int, field: int, value: int) -> Path:
+    """The object with a field of the number-th section header, from 1, changed: 1 type, 7 info."""
+    data = bytearray(path.read_bytes())
+    at = Object(bytes(data)).table + number * SHDR.size
+    row = list(SHDR.unpack_from(data, at))
+    row[field] = value
+    SHDR.pack_into(data, at, *row)
+    changed = path.with_name(f"changed{number}-{field}-{value:x}.o")
+    changed.write_bytes(data)
+    return changed
+
+
+def number_of(path: Path, name: str) -> int:
+    return next(s.index for s in Object(path.read_bytes()).sections if s.name == name)
+
+
+STRANGE = {
+    "CREL": (".rela.text", 0x40000014), "RELR": (".rela.text", 19),
+    "packed": (".rela.text", 0x60000001), "unknown table": (".rela.text", 0x12345678),
+    "unknown data": (".data", 0x60001234), "REL": (".rela.text", 9),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_what_krtld_does_not_understand_it_must_refuse(
+    what: str, tmp_path: Path, wrong_krtld: Wrong
+) -> None:
+    section, kind = STRANGE[what]
+    path = gas(tmp_path, "call f; .data; .quad 1, 2; .section .note.x, \"a\", @note; .quad 3")
+    assert check(path, Tools()).status == IDENTICAL
+    path = with_header(path, number_of(path, section), 1, kind)
+    verdict = check(path, Tools())
+    assert verdict.status == REFUSED and verdict.reason.startswith("a section of unknown type")
+    ignoring = wrong_krtld("mkdir -p $D; : >$D.err; status=0")
+    verdict = verdict_with(ignoring, path)
+    assert verdict.status == DIFFERS and f"ignores {section} of type {kind:#x}" in verdict.reason
+    other = wrong_krtld("echo 'krtld: it: no memory is left' >$D.err; status=2")
+    assert verdict_with(other, path).status == DIFFERS
+
+
+@pytest.mark.parametrize("field, value", [(7, 9999), (6, 9999), (5, 24 * 1000)])
+def test_a_table_that_leads_nowhere_is_a_damaged_object(
+    field: int, value: int, tmp_path: Path, wrong_krtld: Wrong
+) -> None:
+    path = gas(tmp_path, "call f")
+    path = with_header(path, number_of(path, ".rela.text" if field == 7 else ".symtab"), field, value)
+    assert check(path, Tools()).reason.startswith("no object (")
+    assert verdict_with(wrong_krtld("mkdir -p $D; : >$D.err; status=0"), path).status == DIFFERS
+
+
+# ---- What is right must not be reported ----
+
+
+def test_an_offset_from_a_got_that_nobody_needs_is_compared(
+    tmp_path: Path, wrong_krtld: Wrong
+) -> None:
+    path = gas(tmp_path, "f: movabs $f@GOTOFF, %rax; movabs $x@GOTOFF, %rax; .data; x: .quad 1")
+    assert (check(path, Tools()).status, check(path, Tools()).reason) == (IDENTICAL, "")
+    for at in (3, 12):
+        assert verdict_with(wrong_krtld(flip("sec1.bin", at)), path).status == DIFFERS
+
+
+def test_a_hidden_common_symbol_is_compared(tmp_path: Path, wrong_krtld: Wrong) -> None:
+    source = ".comm c, 16, 16; .hidden c; .comm d, 4; .data; .quad c, d; .text; lea c(%rip), %rax"
+    path = gas(tmp_path, source)
+    assert (check(path, Tools()).status, check(path, Tools()).reason) == (IDENTICAL, "")
+    data = number_of(path, ".data")
+    assert verdict_with(wrong_krtld(flip(f"sec{data}.bin", 1)), path).status == DIFFERS
+    refusing = "case $D in */hidden/*) echo 'krtld: it: no' >$D.err; status=2;; esac"
+    verdict = verdict_with(wrong_krtld(refusing), path)
+    assert verdict.status == DIFFERS and "krtld: it: no" in verdict.reason
+
+
+def test_a_name_with_a_version_is_a_name(tmp_path: Path, wrong_krtld: Wrong) -> None:
+    source = ".globl i; i: ret; .symver i, f@@V; .symver g, g@W; call f; call g; call i; call h"
+    path = gas(tmp_path, source)
+    assert {"f@@V", "g@W", "f"} <= {s.name for s in Object(path.read_bytes()).symbols}
+    assert (check(path, Tools()).status, check(path, Tools()).reason) == (IDENTICAL, "")
+    assert verdict_with(wrong_krtld(flip("sec1.bin", 2)), path).status == DIFFERS
+    layout = tmp_path / "layout"
+    layout.write_text("section 1 10000000\nsymbol 10001000 f\nsymbol 10001000 h\n")
+    assert ld.main(["--layout", str(layout), str(path)]) == 0  # both lack g@W, by that name
+
+
+def test_gigabytes_of_zeros_are_compared_and_not_read(tmp_path: Path, wrong_krtld: Wrong) -> None:
+    source = "movq x@GOTPCREL(%rip), %rax; .data; .quad big, big + 5000000000; .comm c, 8; .quad c"
+    path = gas(tmp_path, source + "; .bss; big: .skip 6000000000")
+    bss = number_of(path, ".bss")
+    assert (check(path, Tools()).status, check(path, Tools()).reason) == (IDENTICAL, "")
+    poke = f"printf x | dd of=$D/sec{bss}.bin bs=1 seek=5999999999 conv=notrunc status=none"
+    verdict = verdict_with(wrong_krtld(poke), path)
+    assert verdict.status == DIFFERS and ".bss+0x165a0bbff: not 0" in verdict.reason
+    cut = wrong_krtld(f"truncate -s 5999999999 $D/sec{bss}.bin")
+    assert verdict_with(cut, path).status == DIFFERS
 
 
 # ---- The command line ----
