@@ -70,7 +70,7 @@ def _refusal(elf: Any, data: bytes) -> tuple[str, str] | None:
 
 
 def _symbols(elf: Any, found: _Object, names_: set[str]) -> None:
-    """Sorts them as krtld does (loader/krtld.c, "Who may define what"); names_: no object exports."""
+    """Sorts them as krtld does (loader/krtld.c, "Who may define what"). names_: none exports them."""
     for section in elf.iter_sections():
         if not isinstance(section, SymbolTableSection):
             continue

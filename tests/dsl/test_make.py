@@ -40,7 +40,8 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "Makefile").write_text(MAKEFILE)
-        (folder / "hotinline").symlink_to(DSL)  # make cannot have spaces in paths, and this tree may
+        # make cannot have spaces in paths, and this tree may
+        (folder / "hotinline").symlink_to(DSL)
         (folder / "choices").mkdir()
         self.declare("one", "hotinline one: nop5\n")
         text = '#include "hotinline.h"\nvoid *p(void) { one(); return 0; }\n'
