@@ -328,6 +328,8 @@ bool sites_list(const char *module, bool verify); /* NULL: of all modules */
  * success; anything else refuses. */
 int _init(void);
 int _fini(void);
+/* And this, of modules that it calls, which modload then loads before it:
+ * static const char _depends_on[] __attribute__((used)) = "counters ring"; */
 
 /* stack.c: one line a function, `ADDR module:symbol+0xoffset ()`, through trap frames */
 #define STACK_DEPTH 64 /* lines */

@@ -6,6 +6,7 @@
 #include "hotinline.h"
 #include "hottable.h"
 #include "kernel/defs.h"
+#include "loader/elf64.h"
 
 #define NAME_MAX_SIZE 48
 #define WIPED         0xdb
@@ -117,19 +118,147 @@ static void forget_object(struct object *object)
 	kas_free(object, size);
 }
 
-/* NULL after a message. */
-static const struct krtld_module *load(const char *name)
-{
-	struct object *object = read_object(name);
-	const struct krtld_module *module;
+/* ---- What a module needs: the modules that its string _depends_on names, as on illumos ---- */
 
+#define NEEDS_MAX 16 /* modules that one modload loads, and how deep they may need each other */
+
+struct request {
+	const char *loading[NEEDS_MAX]; /* each needs the next */
+	unsigned depth;
+	struct krtld_module *loaded[NEEDS_MAX]; /* what is unloaded again if the request fails */
+	unsigned n;
+};
+
+/* n bytes of an object at an offset; NULL: it has not so many. */
+static const void *part(const struct object *object, uint64_t offset, uint64_t n)
+{
+	size_t size = object->size - sizeof(*object);
+
+	return offset <= size && n <= size - offset && offset % 8 == 0 ? object->bytes + offset
+								       : NULL;
+}
+
+/* The string at a symbol, with its NUL inside the symbol's section; NULL: there is none. */
+static const char *string_at(const struct object *object, const struct elf64_shdr *sections,
+			     unsigned nsections, const struct elf64_sym *symbol)
+{
+	const struct elf64_shdr *section = &sections[symbol->st_shndx];
+	const char *string;
+
+	if (symbol->st_shndx >= nsections || section->sh_type != SHT_PROGBITS ||
+	    symbol->st_value >= section->sh_size)
+		return NULL;
+	string =
+	    part(object, section->sh_offset & ~7ul, section->sh_size + (section->sh_offset & 7));
+	if (!string)
+		return NULL;
+	string += (section->sh_offset & 7) + symbol->st_value;
+	for (uint64_t i = 0; i < section->sh_size - symbol->st_value; i++)
+		if (!string[i])
+			return string;
+	return NULL;
+}
+
+/* "" where the object has no such symbol, or makes no sense: krtld will say so. */
+static const char *depends_on(const struct object *object)
+{
+	const struct elf64_ehdr *header = part(object, 0, sizeof(*header));
+	const struct elf64_shdr *sections =
+	    header ? part(object, header->e_shoff, header->e_shnum * sizeof(*sections)) : NULL;
+
+	for (unsigned i = 0; sections && i < header->e_shnum; i++) {
+		const struct elf64_sym *symbols;
+		const struct elf64_shdr *names = &sections[sections[i].sh_link];
+		const char *found;
+
+		if (sections[i].sh_type != SHT_SYMTAB || sections[i].sh_link >= header->e_shnum)
+			continue;
+		symbols = part(object, sections[i].sh_offset, sections[i].sh_size);
+		for (uint64_t s = 0; symbols && s < sections[i].sh_size / sizeof(*symbols); s++) {
+			struct elf64_sym name = {.st_value = symbols[s].st_name,
+						 .st_shndx = (uint16_t)sections[i].sh_link};
+			struct elf64_shdr strings = *names;
+
+			strings.sh_type = SHT_PROGBITS;
+			name.st_shndx = 0;
+			found = string_at(object, &strings, 1, &name);
+			if (!found || strcmp(found, "_depends_on") != 0)
+				continue;
+			found = string_at(object, sections, header->e_shnum, &symbols[s]);
+			return found ? found : "";
+		}
+	}
+	return "";
+}
+
+static const struct krtld_module *load_one(const char *name, struct request *request);
+
+/* Each word of needs. False after a message. */
+static bool load_needs(const char *name, const char *needs, struct request *request)
+{
+	char word[NAME_MAX_SIZE];
+
+	while (*needs) {
+		size_t n = 0;
+
+		for (; *needs && *needs != ' '; needs++)
+			if (n + 1 < sizeof(word))
+				word[n++] = *needs;
+		word[n] = '\0';
+		while (*needs == ' ')
+			needs++;
+		if (!n || krtld_find(&krtld, word))
+			continue;
+		if (!load_one(word, request)) {
+			kprintf("modload: %s needs %s, which cannot be loaded\n", name, word);
+			return false;
+		}
+		kprintf("%s: loaded, because %s needs it\n", word, name);
+	}
+	return true;
+}
+
+/* NULL after a message. */
+static const struct krtld_module *load_one(const char *name, struct request *request)
+{
+	struct krtld_module *module = NULL;
+	struct object *object;
+
+	for (unsigned i = 0; i < request->depth; i++)
+		if (strcmp(request->loading[i], name) == 0) {
+			kprintf("modload: %s needs itself, by way of %s\n", name,
+				request->loading[request->depth - 1]);
+			return NULL;
+		}
+	if (request->depth == NEEDS_MAX || request->n == NEEDS_MAX) {
+		kprintf("modload: more than %u modules for one: at %s\n", NEEDS_MAX, name);
+		return NULL;
+	}
+	object = read_object(name);
 	if (!object)
 		return NULL;
-	module = krtld_load(&krtld, object->name, object->bytes, object->size - sizeof(*object));
+	request->loading[request->depth++] = name;
+	if (load_needs(name, depends_on(object), request))
+		module =
+		    krtld_load(&krtld, object->name, object->bytes, object->size - sizeof(*object));
+	request->depth--;
+	if (module && request->n < NEEDS_MAX)
+		request->loaded[request->n++] = module;
 	if (!module) {
 		forget_object(object);
 		kprintf("modload: %s is not loaded\n", name);
 	}
+	return module;
+}
+
+/* All or nothing: what was loaded only for a module that is refused is unloaded again. */
+static const struct krtld_module *load(const char *name)
+{
+	struct request request = {.depth = 0};
+	const struct krtld_module *module = load_one(name, &request);
+
+	while (!module && request.n)
+		module_unload(request.loaded[--request.n]->name);
 	return module;
 }
 

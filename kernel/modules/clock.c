@@ -1,11 +1,13 @@
 /*
  * A clock that is read without a lock: the writer makes the sequence number odd while it writes; a
  * reader who saw it odd, or saw it change, reads again. Loads of reader must not pass each other,
- * hence order_loads(). It counts its readings with the module counters, which must be loaded first.
+ * hence order_loads(). It counts its readings with the module counters.
  */
 #include "hotinline.h"
 #include "kernel/defs.h"
 #include "kernel/modules/counters.h"
+
+static const char _depends_on[] __attribute__((used)) = "counters";
 
 enum { READINGS, AGAIN };
 

@@ -1,9 +1,11 @@
 /*
  * Writes to user memory and reads it back, through windows: its own, and those of the module
- * usercopy, which must be loaded first. Its _init is the test; the module stays for a look at it.
+ * usercopy. Its _init is the test; the module stays for a look at it.
  */
 #include "hotinline.h"
 #include "kernel/defs.h"
+
+static const char _depends_on[] __attribute__((used)) = "usercopy";
 
 /* usercopy.asm */
 void user_copy(void *to, const void *from, uint64_t n);

@@ -19,8 +19,10 @@ REFUSED = [
     ("tls", ["SHF_TLS"]),
     ("badinit", ["_init", "0x1"]),
     ("overflow", [".data+0x0", "R_X86_64_32", "`overflow_target'", "32 bits"]),
-    ("window", ["`user_copy'", "`user_fill'"]),
     ("huge", ["kas: no 16385 pages in a row", "of 16384 pages", "bytes wanted: 0x4001000"]),
+    ("needs_missing", ["needs_missing needs nothere, which cannot be loaded", "counters: unloaded"]),
+    ("needs_bad", ["needs_bad needs badinit, which cannot be loaded", "counters: unloaded"]),
+    ("circle_a", ["circle_a needs itself, by way of circle_b"]),
 ]
 
 
@@ -106,6 +108,17 @@ def test_peers_44_modules_may_each_have_a_name_of_their_own() -> None:
         load(machine, ["answer", "wrong_answer", "counters"])
         said = machine.command("modload counters2")
         assert "`counter_add' is defined twice, first in counters; hide it" in said
+
+
+def test_what_a_module_needs_is_loaded_before_it() -> None:
+    with booted() as machine:
+        machine.boot()
+        said = machine.command("modload clock")
+        assert said.index("counters: loaded, because clock needs it") < said.index("clock: loaded,")
+        assert guest.loaded_modules(machine) == ["unix", *BOOT_MODULES, "counters", "clock"]
+        assert "because" not in machine.command("modload usercopy")
+        assert "because" not in machine.command("modload window")
+        assert "in use" in machine.command("modunload counters")
 
 
 def test_a_module_in_use_cannot_be_unloaded() -> None:

@@ -14,7 +14,6 @@
 /* A module of the archive, and what is right for it. */
 struct subject {
 	const char *name;
-	const char *needs;         /* a module that must be loaded before; or NULL */
 	enum krtld_reason refused; /* why it never is loaded; or KRTLD_OK */
 	const char *function;      /* of it that is called; or NULL */
 	bool (*right)(uint64_t function);
@@ -85,19 +84,19 @@ static bool is_sum(uint64_t function)
 }
 
 static struct subject subjects[] = {
-    {"answer", NULL, KRTLD_OK, "answer", is_answer},
-    {"usercopy", NULL, KRTLD_OK, "user_fill", is_fill},
-    {"window", "usercopy", KRTLD_OK, "window_sum", is_sum},
-    {"counters", NULL, KRTLD_OK, NULL, NULL},
-    {"clock", "counters", KRTLD_OK, NULL, NULL},
-    {"ring", NULL, KRTLD_OK, NULL, NULL},
-    {"forms", NULL, KRTLD_OK, "forms_prefixed", is_popcount},
-    {"crosspage", NULL, KRTLD_OK, "crosspage_jmp", is_popcount},
-    {"unresolved", NULL, KRTLD_E_UNDEFINED, NULL, NULL},
-    {"badinit", NULL, KRTLD_E_START, NULL, NULL},
-    {"thief", NULL, KRTLD_E_STUB, NULL, NULL},
-    {"tls", NULL, KRTLD_E_TYPE, NULL, NULL},
-    {"overflow", NULL, KRTLD_E_RANGE, NULL, NULL},
+    {"answer", KRTLD_OK, "answer", is_answer},
+    {"usercopy", KRTLD_OK, "user_fill", is_fill},
+    {"window", KRTLD_OK, "window_sum", is_sum},
+    {"counters", KRTLD_OK, NULL, NULL},
+    {"clock", KRTLD_OK, NULL, NULL},
+    {"ring", KRTLD_OK, NULL, NULL},
+    {"forms", KRTLD_OK, "forms_prefixed", is_popcount},
+    {"crosspage", KRTLD_OK, "crosspage_jmp", is_popcount},
+    {"unresolved", KRTLD_E_UNDEFINED, NULL, NULL},
+    {"badinit", KRTLD_E_START, NULL, NULL},
+    {"thief", KRTLD_E_STUB, NULL, NULL},
+    {"tls", KRTLD_E_TYPE, NULL, NULL},
+    {"overflow", KRTLD_E_RANGE, NULL, NULL},
 };
 
 #define NSUBJECTS (sizeof(subjects) / sizeof(subjects[0]))
@@ -151,8 +150,6 @@ static bool load(const struct subject *subject)
 {
 	enum krtld_reason expected = subject->refused;
 
-	if (subject->needs && !krtld_find(&krtld, subject->needs))
-		expected = KRTLD_E_UNDEFINED;
 	if (module_load(subject->name) != (expected == KRTLD_OK) || told != expected)
 		return complain("loaded or refused, against what is right", subject);
 	nrefused += expected != KRTLD_OK;
