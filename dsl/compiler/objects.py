@@ -70,7 +70,7 @@ def _refusal(elf: Any, data: bytes) -> tuple[str, str] | None:
 
 
 def _symbols(elf: Any, found: _Object, names_: set[str]) -> None:
-    """Sorts them as krtld does (loader/krtld.c, "Who may define what"). names_: none exports them."""
+    """Sorts them as krtld does (loader/krtld.c, "Who may define what"). names_: not exported."""
     for section in elf.iter_sections():
         if not isinstance(section, SymbolTableSection):
             continue
@@ -166,7 +166,8 @@ def check_objects(
     described: str, kernel_path: str, paths: list[str], external: set[str], own: set[str],
     errors: Errors,
 ) -> list[str]:
-    """external: symbols that the loader provides; own: what no object exports. Returns what is no error,
+    """external: symbols that the loader provides; own: what no object exports.
+    Returns what is no error,
     but worth knowing: a line for each reference that is not a site."""
     declared = _declared(described, errors)
     found_stubs, helpers = declared or (references.Stubs({"hotinlines": []}), {})

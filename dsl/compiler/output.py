@@ -3,7 +3,7 @@
 New content is written next to the old, as .NAME.new, and the old gets a second name, .NAME.old.
 When all of that is there, a file .hotc.undo says that names are about to change; it lists those
 that are new. The new files take their place, and removing .hotc.undo makes it final. A failure or a
-signal is cleaned up after at once, a kill or a crash by the next run: with .hotc.undo it puts the old
+signal is cleaned up at once, a kill or a crash by the next run: with .hotc.undo it puts the old
 files back, without it only litter is removed.
 """
 
