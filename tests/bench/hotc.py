@@ -37,7 +37,7 @@ SHAPES = (
     "\t: f{b} ? {{ lock add qword [rdi], {k}; sfence }}\n"
     "\t: add qword [rdi], {k}",
     "hotinline h{i}(u64 x @rdi) -> u64 @rdx:rax clobbers rcx:\n"
-    "\tf{a} || f{b} ? {{ mov eax, edi; cdq }} : {{ lea ecx, [rdi + {k}]; cdq }}",
+    "\tf{a} || f{b} ? {{ mov eax, edi; cdq }} : {{ lea eax, [rdi + {k}]; cdq }}",
 )
 
 
