@@ -9,26 +9,19 @@ import capstone  # type: ignore[import]
 import pytest
 
 from debugger import LIVE, ask, listing, mdb, without_capstone
-from machines import SECONDS, booted, load
+from machines import booted, load
 
 import guest
 from machine import PROMPT, Machine
 
 
-@pytest.fixture(scope="module", name="shared")
-def fixture_shared() -> Iterator[Machine]:
+@pytest.fixture(scope="module", name="machine")
+def fixture_machine() -> Iterator[Machine]:
     """One machine for all tests that do not change it."""
     with booted() as machine:
         machine.boot()
         load(machine, ["ring"])
         yield machine
-
-
-@pytest.fixture(name="machine")
-def fixture_machine(shared: Machine) -> Machine:
-    """That machine, with as much time for each test."""
-    shared.limit(SECONDS)
-    return shared
 
 
 @pytest.fixture(scope="module", name="bare")

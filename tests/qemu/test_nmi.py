@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from elftools.elf.elffile import ELFFile  # type: ignore[import]
 
-from machines import ROOT, SECONDS, booted, make_config
+from machines import LIMIT, ROOT, booted, make_config
 
 import gdbstub
 import guest
@@ -26,7 +26,7 @@ KERNEL = ROOT / "build/kernel/boot.elf"
 LIDT = 7  # bytes
 STEPS = 300  # into boot_main()
 STORMS = 4  # boots of each kind
-PATIENCE = 240.0  # seconds, for thousands of steps on a busy host
+MILLISECOND = 0.001  # seconds between two NMIs
 UD2 = b"\x0f\x0b"
 
 
@@ -54,7 +54,7 @@ def machine_with(folder: Path, how: str = "PVH", args: str = "", **options: Any)
         make_iso(folder / "iso", args)
         options |= {"iso": folder / "iso", "uefi": how == "UEFI"}
     return Machine(make_config(machine="q35", mem="128M", args=args,
-                               extra=gdbstub.options(folder), **options), PATIENCE)
+                               extra=gdbstub.options(folder), **options))
 
 
 def to_first_table(debugger: Debugger) -> None:
@@ -91,7 +91,7 @@ def nmi_at_every_new_instruction(machine: Machine, debugger: Debugger, steps: in
 def test_an_nmi_may_come_at_every_instruction_from_the_first_table_on(tmp_path: Path,
                                                                       how: str) -> None:
     with machine_with(tmp_path, how, args="nmi=count") as machine:
-        with Debugger(machine, tmp_path, PATIENCE) as debugger:
+        with Debugger(machine, tmp_path, LIMIT) as debugger:
             to_first_table(debugger)
             sent = nmi_at_every_new_instruction(machine, debugger, STEPS)
         machine.boot()
@@ -102,7 +102,7 @@ def test_an_nmi_may_come_at_every_instruction_from_the_first_table_on(tmp_path: 
 
 def test_an_nmi_that_nobody_wants_to_count_is_a_panic_in_words(tmp_path: Path) -> None:
     with machine_with(tmp_path) as machine:
-        with Debugger(machine, tmp_path, PATIENCE) as debugger:
+        with Debugger(machine, tmp_path, LIMIT) as debugger:
             debugger.run_to(symbol("long_mode"))
             machine.qmp("inject-nmi")
             debugger.step()
@@ -124,7 +124,7 @@ def test_without_the_table_it_is_a_triple_fault(tmp_path: Path, name: str,
                                                 bytes_there: bytes) -> None:
     """The twin."""
     with machine_with(tmp_path) as machine:
-        with Debugger(machine, tmp_path, PATIENCE) as debugger:
+        with Debugger(machine, tmp_path, LIMIT) as debugger:
             debugger.run_to(symbol(name))
             assert bytes.fromhex(debugger.ask(f"m{symbol(name):x},3", None)) == bytes_there
             debugger.write(symbol(name), b"\x90" * LIDT)
@@ -138,15 +138,16 @@ def storm(folder: Path, how: str, args: str) -> Result:
     """One boot, with NMIs from the first table on, up to the prompt: a thousand a second at most, for
     a machine that does nothing else never comes there."""
     with machine_with(folder, how, args) as machine:
-        with Debugger(machine, folder, PATIENCE) as debugger:
+        with Debugger(machine, folder, LIMIT) as debugger:
             to_first_table(debugger)
             machine.qmp("inject-nmi")
-        output = b""
+
+        def over() -> bool:
+            machine.qmp("inject-nmi")
+            return PROMPT in machine._buffer
+
         try:
-            end = time.monotonic() + PATIENCE
-            while PROMPT not in output and time.monotonic() < end:
-                output += machine.receive(0.001).replace(b"\r", b"")
-                machine.qmp("inject-nmi")
+            machine.wait_until(over, "the prompt", MILLISECOND)
             return machine.finish()
         except Ended as ended:
             return ended.result
@@ -170,7 +171,7 @@ def test_every_boot_in_a_storm_of_nmis_ends_in_words(tmp_path: Path, how: str, a
 def panic_after(folder: Path, name: str, data: bytes) -> str:
     """Overwrites an instruction of the boot program; the reason for the end."""
     with machine_with(folder) as machine:
-        with Debugger(machine, folder, PATIENCE) as debugger:
+        with Debugger(machine, folder, LIMIT) as debugger:
             debugger.run_to(symbol(name))
             debugger.write(symbol(name), data)
         result = machine.finish("")
@@ -181,7 +182,7 @@ def panic_after(folder: Path, name: str, data: bytes) -> str:
 def test_an_exception_in_32_bit_mode_is_a_panic_that_says_where(tmp_path: Path) -> None:
     at = symbol("load_early_idt") + LIDT
     with machine_with(tmp_path) as machine:
-        with Debugger(machine, tmp_path, PATIENCE) as debugger:
+        with Debugger(machine, tmp_path, LIMIT) as debugger:
             debugger.run_to(at)
             debugger.write(at, UD2)
         result = machine.finish("")
@@ -209,7 +210,7 @@ def test_an_exception_in_unix_before_it_has_handlers_names_the_function(tmp_path
         machine.boot()
         at = guest.symbols(machine, ["thread_init"])["thread_init"].address
     with machine_with(tmp_path, args="nokaslr") as machine:
-        with Debugger(machine, tmp_path, PATIENCE) as debugger:
+        with Debugger(machine, tmp_path, LIMIT) as debugger:
             debugger.run_to(at)
             debugger.write(at, UD2)
         result = machine.finish("")
@@ -239,7 +240,7 @@ def test_other_cpus_rest_in_unix_and_not_where_they_began() -> None:
     """Their first page is given back: who still ran there would run into what comes next."""
     with booted(smp="4") as machine:
         machine.boot()
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + LIMIT
         where = ""
         while where.count("unix:cpu_rest+") != 3 and time.monotonic() < end:
             registers = machine.monitor("info registers -a")

@@ -108,7 +108,7 @@ def test_what_programs_leave_behind_is_freed() -> None:
 
 def test_idling_does_not_fill_the_trap_trace() -> None:
     """Timer interrupts of one thread in a row are one entry; the twin: a program's calls are many."""
-    with Machine(make_config(args="timer=5000"), SECONDS) as machine:
+    with Machine(make_config(args="timer=5000")) as machine:
         machine.boot()
         count = 0
         while count < 2000:  # more than there is room for
