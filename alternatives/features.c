@@ -2,6 +2,7 @@
  * From a machine to a choice: features are read once, conditions evaluated, alternatives selected.
  * Called by a kernel before do_hotinlines(unix), by the host tool, and by the tests.
  */
+#include "alternatives/bytes.h"
 #include "alternatives/hotinline.h"
 
 enum { EAX, EBX, ECX, EDX };
@@ -29,7 +30,8 @@ static void cpuid(struct leaves *leaves, uint32_t leaf, uint32_t subleaf)
 
 static void leaves_init(struct leaves *leaves, const struct hot_env *env)
 {
-	*leaves = (struct leaves){.env = env};
+	hot_fill(leaves, 0, sizeof *leaves);
+	leaves->env = env;
 	cpuid(leaves, 0, 0);
 	leaves->basic = leaves->cached[EAX];
 	cpuid(leaves, 0x80000000, 0);
@@ -129,10 +131,13 @@ static bool read_feature(const struct hot_table *table, const struct hot_feature
 void hot_features_read(const struct hot_table *table, const struct hot_env *env,
 		       struct hot_features *features)
 {
+	enum hot_reason reason = hot_table_check(table);
 	struct leaves leaves;
 
+	hot_fill(features, 0, sizeof *features);
+	if (reason != HOT_OK && reason != HOT_E_EMPTY)
+		return;
 	leaves_init(&leaves, env);
-	*features = (struct hot_features){{0}};
 	for (unsigned i = 0; i < table->nfeatures; i++) {
 		if (read_feature(table, &table->features[i], &leaves, features))
 			features->set[i / 64] |= 1ull << i % 64;
@@ -152,15 +157,18 @@ bool hot_condition(const struct hot_table *table, const struct hot_features *fea
 
 	if (condition == HOT_ALWAYS)
 		return true;
-	for (const uint16_t *op = table->conditions + condition;; op++) {
-		switch (*op) {
+	for (uint64_t i = condition; i < table->nconditions; i++) {
+		uint16_t op = table->conditions[i];
+
+		switch (op) {
 		case HOT_OP_END: return stack & 1;
 		case HOT_OP_NOT: stack ^= 1; break;
 		case HOT_OP_AND: stack = stack >> 1 & (~1ull | stack); break;
 		case HOT_OP_OR: stack = stack >> 1 | (stack & 1); break;
-		default: stack = stack << 1 | hot_has(features, *op);
+		default: stack = stack << 1 | hot_has(features, op);
 		}
 	}
+	return false;
 }
 
 unsigned hot_select(const struct hot_table *table, const struct hot_features *features,
@@ -169,6 +177,8 @@ unsigned hot_select(const struct hot_table *table, const struct hot_features *fe
 	const struct hotinline *h = &table->hotinlines[hotinline];
 	unsigned i = 0;
 
+	if (hotinline >= table->nhotinlines)
+		return HOT_NONE;
 	while (i + 1 < h->nalternatives &&
 	       !hot_condition(table, features, table->alternatives[h->alternatives + i].condition))
 		i++;

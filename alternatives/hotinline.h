@@ -36,15 +36,22 @@
  * How an alternative becomes the bytes of a site:
  *
  *	form call   code, then the fewest canonical NOPs that fill the width
- *	form jmp    code, `ret`, NOPs; a last `call f` becomes `jmp f` instead
- *	form stub   as jmp, in a body one byte wider than the site, so that `ret` always fits
+ *	form jmp    code, a return, int3; a last `call f` becomes `jmp f`; NOPs are no code
+ *	form stub   as jmp, in a body wider than the hotinline by a return, so that it always fits
  *	otherwise   what does not fit leaves the call or jump on the stub, which was chosen for too
  *
- * The byte before a call may be a prefix of it (compilers emit 2e e8) or the end of another
- * instruction; nobody can tell. So what is written behind such a byte must mean the same with that
- * prefix and without. Of each alternative hotc says behind which prefixes it does. Behind another
- * one the padding goes first, because a NOP of two bytes or more is the same with any prefix; where
- * there is no room for that NOP the site stays a call.
+ * The bytes before a call may be prefixes of it (compilers emit 2e e8, and 66 66 48 e8) or the end of
+ * another instruction; nobody can tell. So what is written after them must mean the same with those
+ * prefixes and without. Of each alternative hotc says after which one it does. After another one, or
+ * after several, the padding goes first, because a NOP of 2 to 5 bytes is the same with any prefixes;
+ * where there is no room for that NOP the site stays a call.
+ *
+ * A call through the GOT (ff 15, ff 25) whose relocation lets a linker relax it is relaxed by krtld,
+ * to a direct call of six bytes, and that is a site (HOT_GOT).
+ *
+ * "Unpatched is always correct" ends where a feature is switched on that the baseline does not know:
+ * with CR4.SMAP set, a window opened by a stub that is still the baseline faults. Patch first, then
+ * switch on. For the same reason a text that holds a stub must have its body among the sites.
  *
  * The machine is read once. hot_decide() takes the features through the caller's CPUID, chooses
  * for every hotinline, and seals both in a hot_machine; each module loaded later gets the same
@@ -57,8 +64,12 @@
  * runs with the caller's stack: a user of the red zone (psABI 3.2.2) cannot call a stub from inline
  * assembly. Features that change while the system runs (`live`) are not offered.
  *
- * This is C11 for a freestanding environment: of a C library it wants memcpy, memset and memcmp as
- * every compiler does. It allocates nothing, prints nothing and owns no variable.
+ * What runs between the first write and the last must not be a client: the engine calls nothing from
+ * outside, not even memcpy; its caller's interrupt and NMI handlers, tracers and the functions that
+ * -pg or sanitizers have it call are the caller's to keep away.
+ *
+ * This is C11 for a freestanding environment, compiled with -mgeneral-regs-only. It allocates nothing,
+ * prints nothing and owns no variable.
  */
 #ifndef HOTINLINE_ALTERNATIVES_HOTINLINE_H
 #define HOTINLINE_ALTERNATIVES_HOTINLINE_H
@@ -82,6 +93,9 @@ enum hot_reason {
 	HOT_E_REACH,     /* a fix-up's symbol is out of the reach of 32 bits */
 	HOT_E_SYMBOL,    /* a fix-up's symbol has no address */
 	HOT_E_VERIFY,    /* after the write the text does not hold what was written */
+	HOT_E_STUB,      /* the machine has no address for the stub, or another than the site's */
+	HOT_E_COVER,     /* a stub lies in the text, and its body is not one of the sites */
+	HOT_E_TEXT,      /* a text without bytes or sites, or not after the one before it */
 	HOT_E_LAYOUT,    /* the table is of another version than the engine */
 	HOT_E_EMPTY,     /* the table declares no hotinline */
 	HOT_E_TABLE,     /* an index or a size in the table is out of range */
@@ -135,8 +149,9 @@ struct hot_alternative {
 	uint32_t fixups;    /* index of its first fix-up */
 	uint8_t size;       /* bytes of code, at most the hotinline's size */
 	uint8_t nfixups;
-	uint8_t behind; /* bit c: means the same behind a prefix of class c (HOT_PREFIXED) */
+	uint8_t behind; /* bit p - 1: means the same after a prefix p (HOT_PREFIXED) */
 	bool tail;      /* the last 5 bytes are `call f`, e8 and a fix-up */
+	bool nop;       /* it does nothing: all of it are NOPs */
 };
 
 struct hotinline {
@@ -197,22 +212,23 @@ struct hot_env {
 	bool (*disabled)(void *ctx, const char *feature);
 };
 
-/* Reads every feature, derived ones last. A CPUID leaf or subleaf beyond what the CPU reports to
+/* Reads every feature, derived ones last; none of a table that is not sound. A CPUID leaf or subleaf beyond what the CPU reports to
  * have counts as zero (Intel CPUs would answer with another leaf's data). */
 void hot_features_read(const struct hot_table *table, const struct hot_env *env,
 		       struct hot_features *features);
 
 bool hot_has(const struct hot_features *features, unsigned feature);
 
-/* Evaluates the condition at that index of the table's conditions, or HOT_ALWAYS. */
+/* Evaluates the condition at that index of the table's conditions, or HOT_ALWAYS. False: there is
+ * none at that index. */
 bool hot_condition(const struct hot_table *table, const struct hot_features *features,
 		   uint32_t condition);
 
-/* The first alternative whose condition holds, 0 .. nalternatives - 1. */
+/* The first alternative whose condition holds, 0 .. nalternatives - 1; HOT_NONE: no such hotinline. */
 unsigned hot_select(const struct hot_table *table, const struct hot_features *features,
 		    unsigned hotinline);
 
-/* What most sites become, of 5 bytes and behind no prefix: the same wherever they are, but for a
+/* What most sites become, of 5 bytes and after no prefix: the same wherever they are, but for a
  * branch to a symbol. hot_decide() makes them; patch.c's own. */
 struct hot_ready {
 	uint8_t bytes[5];
@@ -251,15 +267,16 @@ enum hot_form {
 		     room for a return */
 };
 
-#define HOT_WIDE         0x1 /* the mark proves that the site has its hotinline's size */
-#define HOT_PREFIXED     0xe /* if not 0: the byte before it may be a prefix, of this class (arch.h) */
+#define HOT_WIDE         0x01 /* the mark proves that the site has its hotinline's size */
+#define HOT_PREFIXED     0x1e /* if not 0: what the bytes before it may be, as prefixes (arch.h) */
 #define HOT_PREFIX_SHIFT 1
+#define HOT_GOT          0x20 /* a call or jmp through the GOT that was relaxed: 6 bytes */
 
 struct hot_site {
 	uint32_t offset;    /* bytes from the start of its hot_text */
 	uint16_t hotinline; /* index */
 	uint8_t form;       /* enum hot_form */
-	uint8_t flags;      /* HOT_WIDE, HOT_PREFIXED */
+	uint8_t flags;      /* HOT_WIDE, HOT_PREFIXED, HOT_GOT */
 };
 _Static_assert(sizeof(struct hot_site) == 8, "a site costs 8 bytes of memory");
 
@@ -288,7 +305,8 @@ const char *hot_reason_text(enum hot_reason reason);
 
 enum hot_state { HOT_BEFORE, HOT_NOW };
 
-/* Bytes of a site: its hotinline's size if HOT_WIDE, else 5; of a stub its size and a return's. */
+/* Bytes of a site: its hotinline's size if HOT_WIDE, 6 if HOT_GOT, else 5; of a stub its size and a
+ * return's. 0: there is no such hotinline or form. */
 unsigned hot_site_size(const struct hot_table *table, const struct hot_site *site);
 
 /*
@@ -301,8 +319,22 @@ unsigned hot_site_bytes(const struct hot_machine *machine, const struct hot_text
 			struct hot_error *error) __attribute__((warn_unused_result));
 
 /*
- * Plans, commits and verifies all sites of one module. ntexts: its pieces of text. False: refused,
- * *error says where and why, and no byte differs from before.
+ * Adds the sites of the stubs whose symbols lie in a text (its address and size) to an array of n
+ * sites, and sorts it by offset. room: sites that the array holds. Returns the number of all; if it
+ * is more than room, there are as many, and the array is not sorted. krtld does this itself.
+ */
+uint32_t hot_add_stubs(const struct hot_machine *machine, const struct hot_text *text,
+		       struct hot_site *sites, uint32_t n, uint32_t room)
+    __attribute__((warn_unused_result));
+
+/* A hotinline whose stub lies in one of these texts while its body is not a site there, or HOT_NONE.
+ * do_hotinlines() refuses it. */
+unsigned hot_uncovered(const struct hot_machine *machine, const struct hot_text *texts,
+		       unsigned ntexts);
+
+/*
+ * Plans, commits and verifies all sites of one module. texts: its pieces of text, in order of their
+ * addresses. False: refused, *error says where and why, and no byte differs from before.
  */
 bool do_hotinlines(const struct hot_machine *machine, const struct hot_text *texts, unsigned ntexts,
 		   struct hot_error *error) __attribute__((warn_unused_result));

@@ -2,6 +2,7 @@
  * The patch table: is it one that this engine can read? And a machine for it, and names in it. What
  * hot_table_check() has found sound is trusted from then on; hot_machine_init() calls it.
  */
+#include "alternatives/bytes.h"
 #include "alternatives/hotinline.h"
 
 /* -1, 0 or 1: which of two names comes first, in strcmp order. */
@@ -87,7 +88,9 @@ static bool hotinlines_are_sound(const struct hot_table *table)
 
 static bool arrays_are_there(const struct hot_table *table)
 {
-	return (table->features || !table->nfeatures) && table->hotinlines && table->alternatives &&
+	return (table->features || !table->nfeatures) &&
+	       (table->hotinlines || !table->nhotinlines) &&
+	       (table->alternatives || !table->nalternatives) &&
 	       (table->fixups || !table->nfixups) && (table->symbols || !table->nsymbols) &&
 	       (table->conditions || !table->nconditions) && (table->code || !table->ncode) &&
 	       table->nfeatures <= HOT_FEATURES_MAX && table->nhotinlines < HOT_NONE &&
@@ -98,8 +101,6 @@ enum hot_reason hot_table_check(const struct hot_table *table)
 {
 	if (!table || table->layout != HOT_LAYOUT)
 		return HOT_E_LAYOUT;
-	if (!table->nhotinlines)
-		return HOT_E_EMPTY;
 	if (!arrays_are_there(table) || (table->entry != 0 && table->entry != 4) ||
 	    (table->return_thunk != HOT_NONE && table->return_thunk >= table->nsymbols))
 		return HOT_E_TABLE;
@@ -107,10 +108,10 @@ enum hot_reason hot_table_check(const struct hot_table *table)
 		if (!table->symbols[i])
 			return HOT_E_TABLE;
 	}
-	return features_are_sound(table) && conditions_are_sound(table) &&
-		       hotinlines_are_sound(table)
-		   ? HOT_OK
-		   : HOT_E_TABLE;
+	if (!features_are_sound(table) || !conditions_are_sound(table) ||
+	    !hotinlines_are_sound(table))
+		return HOT_E_TABLE;
+	return table->nhotinlines ? HOT_OK : HOT_E_EMPTY;
 }
 
 unsigned hot_find(const struct hot_table *table, const char *name)
@@ -146,17 +147,11 @@ struct hot_machine *hot_machine_init(void *memory, const struct hot_table *table
 
 	if (!memory || (uintptr_t)memory % _Alignof(uint64_t) || hot_table_check(table) != HOT_OK)
 		return NULL;
-	*machine = (struct hot_machine){.table = table};
+	hot_fill(memory, 0, hot_machine_size(table));
+	machine->table = table;
 	machine->stubs = (uint64_t *)(machine + 1);
 	machine->symbols = machine->stubs + table->nhotinlines;
 	machine->ready = (struct hot_ready *)(machine->symbols + table->nsymbols);
 	machine->chosen = (uint8_t *)(machine->ready + 2 * (size_t)table->nhotinlines);
-	for (unsigned i = 0; i < table->nhotinlines; i++) {
-		machine->stubs[i] = 0;
-		machine->chosen[i] = 0;
-		machine->ready[2 * i] = machine->ready[2 * i + 1] = (struct hot_ready){0};
-	}
-	for (unsigned i = 0; i < table->nsymbols; i++)
-		machine->symbols[i] = 0;
 	return machine;
 }

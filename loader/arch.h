@@ -35,6 +35,7 @@ struct krtld_row {
 	uint8_t width; /* bytes of the field */
 	uint8_t formula; /* enum krtld_formula */
 	int8_t branch;   /* the addend that a direct call or jmp has; 0: no branch has this type */
+	int8_t indirect; /* the same of a call or jmp through the GOT that may be relaxed */
 	const char *range; /* for messages: "32 bits, signed" */
 };
 

@@ -254,6 +254,7 @@ const char *krtld_plain_text(enum krtld_plain reason)
 	case KRTLD_PLAIN_TYPE: return "not a branch's relocation: an address, or through the GOT";
 	case KRTLD_PLAIN_ADDEND: return "the addend is not -4: somewhere inside the stub";
 	case KRTLD_PLAIN_OPCODE: return "neither a direct call (e8) nor a direct jmp (e9)";
+	case KRTLD_PLAIN_REACH: return "through the GOT, and a direct call does not reach the stub";
 	case KRTLD_PLAIN_SECTION: return "by section and addend, not by the stub's name";
 	}
 	return "?";

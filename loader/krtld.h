@@ -40,6 +40,7 @@ enum krtld_plain {
 	KRTLD_PLAIN_ADDEND,  /* the addend is not -4: somewhere inside the stub */
 	KRTLD_PLAIN_OPCODE,  /* the byte before the field is neither e8 nor e9: jcc, lea, … */
 	KRTLD_PLAIN_SECTION, /* by section symbol and addend, not by name */
+	KRTLD_PLAIN_REACH,   /* a call through the GOT, and the stub out of reach of a direct one */
 };
 
 /* A reference to a stub that is not a site: it works, through the stub. */
@@ -156,10 +157,12 @@ struct krtld {
  * its users are gone.
  *
  * The first module may come before hot_decide(): it is unix, its sites are collected but left to
- * the kernel's own do_hotinlines(), and it is not started: see krtld_start(). If it defines one stub it must define
- * them all, and every symbol of a fix-up, hidden or not; their addresses go into the machine. A
- * kernel without such a module fills in machine->stubs and machine->symbols itself. A stub that is
- * known already may be defined by no other module.
+ * the kernel's own do_hotinlines(), and it is not started: see krtld_start(). If it defines one stub
+ * it must define them all, and every symbol of a fix-up, hidden or not; their addresses go into the
+ * machine. A first module that defines none is refused before hot_decide(), unless the machine knows
+ * the stubs. A kernel that krtld has not loaded fills in machine->stubs and machine->symbols itself,
+ * and has its own text patched (hot_add_stubs()). A stub that is known already may be defined by no
+ * other module.
  */
 struct krtld_module *krtld_load(struct krtld *krtld, const char *name, const void *file,
 				size_t size) __attribute__((warn_unused_result));

@@ -6,6 +6,7 @@
 #ifndef HOTINLINE_LOADER_LOAD_H
 #define HOTINLINE_LOADER_LOAD_H
 
+#include "alternatives/bytes.h"
 #include "alternatives/memory.h"
 #include "loader/arch.h"
 #include "loader/elf64.h"
@@ -86,6 +87,7 @@ struct krtld_found {
 	struct krtld_pile references;
 	struct krtld_pile texts;
 	uint32_t shared_out; /* sites that one of the texts has */
+	bool indirect;       /* there are sites that call through the GOT, and must be relaxed */
 };
 
 /*
@@ -159,9 +161,9 @@ void krtld_unscratch(struct krtld *krtld, void *memory, size_t size);
 bool krtld_refuse(const struct krtld *krtld, const struct krtld_error *error);
 
 /* The same, with the fields of the error written out: REFUSE(krtld, module, reason, .what = …). */
-#define REFUSE(krtld, what_module, why, ...)                                                       \
-	krtld_refuse(krtld, &(struct krtld_error){                                                 \
-				.reason = (why), .module = (what_module)->name, ##__VA_ARGS__})
+#define REFUSE(krtld, what_module, ...)                                                            \
+	krtld_refuse(krtld,                                                                        \
+		     &(struct krtld_error){.module = (what_module)->name, .reason = __VA_ARGS__})
 
 /* Whether it is unix, or would be, and comes before the decision: the kernel patches and starts it. */
 bool krtld_is_early(const struct krtld *krtld, const struct krtld_module *module);

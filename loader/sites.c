@@ -10,6 +10,9 @@
  * site. Where fields are in order, as every assembler leaves them, a look at the two neighbours
  * tells; where they are not, every relocation is looked at in the end.
  *
+ * A call or jmp of a stub through the GOT is relaxed to a direct one when all is collected, where the
+ * psABI allows that (GOTPCRELX) and the stub is within reach. It is a site of six bytes then.
+ *
  * unix has a site more for each hotinline, the body of its stub.
  */
 #include "alternatives/arch.h"
@@ -61,12 +64,32 @@ static unsigned hotinline_of(const struct krtld *krtld, const struct krtld_modul
 
 #define PROVEN (-1)
 
+/* The same for a call or jmp through the GOT: whether psABI 1.0, B.2 lets it become a direct one. */
+static int examine_indirect(const struct look *look, struct hot_site *site)
+{
+	uint8_t relaxed[HOT_ARCH_GOT];
+
+	if (!(look->symbol->flags & KRTLD_IS_STUB) ||
+	    !hot_arch_prove_got(look->section->bytes, look->section->size, look->rela.r_offset,
+				site))
+		return KRTLD_PLAIN_TYPE;
+	if (look->rela.r_addend != look->row->indirect)
+		return KRTLD_PLAIN_ADDEND;
+	if (!hot_arch_relax(relaxed, look->section->address + site->offset, look->symbol->value,
+			    site->form == HOT_JMP))
+		return KRTLD_PLAIN_REACH;
+	site->hotinline = look->symbol->hotinline;
+	return PROVEN;
+}
+
 /* Whether it is PROVEN that a relocation which leads to a stub makes a site of that width, or else
  * why not, an enum krtld_plain. */
 static int examine(const struct look *look, unsigned width, struct hot_site *site)
 {
 	if (look->section->kind != KRTLD_TEXT)
 		return KRTLD_PLAIN_DATA;
+	if (look->row->indirect)
+		return examine_indirect(look, site);
 	if (!look->row->branch)
 		return KRTLD_PLAIN_TYPE;
 	if (!(look->symbol->flags & KRTLD_IS_STUB))
@@ -165,6 +188,8 @@ bool krtld_note(struct krtld *krtld, struct krtld_module *module, const struct k
 				return false;
 			continue;
 		}
+		if (site->flags & HOT_GOT)
+			module->private->found.indirect = true;
 		if (module->private->ordered && !is_clear(krtld, module, relocs, numbers[i], site))
 			return false;
 		pile->n++;
@@ -321,9 +346,10 @@ static bool is_intruder(const struct krtld *krtld, const struct krtld_module *mo
 	struct look look = look_at(module, relocs, i);
 	const struct hot_site *site =
 	    &text->sites[site_before(text, look.rela.r_offset + look.row->width)];
-	bool made = look.rela.r_offset == site->offset + 1ull && look.row->branch &&
-		    look.rela.r_addend == look.row->branch &&
-		    (look.symbol->flags & KRTLD_IS_STUB) &&
+	bool got = site->flags & HOT_GOT;
+	int addend = got ? look.row->indirect : look.row->branch;
+	bool made = look.rela.r_offset == site->offset + (got ? 2ull : 1ull) && addend &&
+		    look.rela.r_addend == addend && (look.symbol->flags & KRTLD_IS_STUB) &&
 		    look.symbol->hotinline == site->hotinline;
 
 	return site->form != HOT_STUB && !made &&
@@ -333,10 +359,11 @@ static bool is_intruder(const struct krtld *krtld, const struct krtld_module *mo
 /* Two relocations that made one site have left two, at one offset: whether number i is of them. */
 static bool is_twin(const struct krtld_relocs *relocs, uint64_t i, const struct hot_text *text)
 {
-	uint64_t offset = krtld_rela(relocs, i).r_offset - 1;
-	uint32_t at = site_before(text, offset + 1);
+	uint64_t field = krtld_rela(relocs, i).r_offset;
+	uint32_t at = site_before(text, field);
 
-	return at > 0 && text->sites[at].offset == offset && text->sites[at - 1].offset == offset &&
+	return at > 0 && field - text->sites[at].offset <= 2 &&
+	       text->sites[at].offset == text->sites[at - 1].offset &&
 	       text->sites[at].form != HOT_STUB && text->sites[at - 1].form != HOT_STUB;
 }
 
@@ -352,9 +379,12 @@ static bool check_text(const struct krtld *krtld, const struct krtld_module *mod
 	}
 	for (uint32_t i = 0; i < text->nsites; i++) {
 		unsigned width = krtld->machine->table->hotinlines[sites[i].hotinline].size;
-		bool proven =
-		    sites[i].form == HOT_STUB ||
-		    hot_arch_prove(text->bytes, text->size, sites[i].offset + 1u, width, &sites[i]);
+		bool proven = sites[i].form == HOT_STUB ||
+			      (sites[i].flags & HOT_GOT
+				   ? hot_arch_prove_got(text->bytes, text->size,
+							sites[i].offset + 2ull, &sites[i])
+				   : hot_arch_prove(text->bytes, text->size, sites[i].offset + 1ull,
+						    width, &sites[i]));
 
 		(void)proven; /* as before: nobody has written into it since */
 	}
@@ -374,6 +404,24 @@ static bool check_intruders(const struct krtld *krtld, const struct krtld_module
 	return true;
 }
 
+/* Makes direct calls of those through the GOT, now that all fields have been looked at as they were.
+ * It is known that they reach. */
+static void relax(const struct krtld *krtld, const struct krtld_module *module)
+{
+	for (uint32_t t = 0; t < module->ntexts; t++) {
+		const struct hot_text *text = &module->texts[t];
+
+		for (uint32_t i = 0; i < text->nsites; i++) {
+			const struct hot_site *site = &text->sites[i];
+
+			if (site->flags & HOT_GOT)
+				(void)!hot_arch_relax(
+				    text->bytes + site->offset, text->address + site->offset,
+				    krtld->machine->stubs[site->hotinline], site->form == HOT_JMP);
+		}
+	}
+}
+
 void krtld_drop_found(struct krtld *krtld, struct krtld_module *module)
 {
 	struct krtld_found *found = &module->private->found;
@@ -391,5 +439,9 @@ bool krtld_collect(struct krtld *krtld, struct krtld_module *module)
 		return false;
 	krtld_drop_found(krtld, module);
 	share_out(module);
-	return module->private->ordered || check_intruders(krtld, module);
+	if (!module->private->ordered && !check_intruders(krtld, module))
+		return false;
+	if (module->private->found.indirect)
+		relax(krtld, module);
+	return true;
 }

@@ -126,13 +126,25 @@ static void mark_neighbours(struct krtld_module *module)
 	}
 }
 
+/* Whether the next module must be unix: it is the first, and nobody has said where the stubs are. */
+static bool is_awaited(const struct krtld *krtld)
+{
+	const struct hot_machine *machine = krtld->machine;
+
+	return !krtld->first && machine && !machine->decided && !krtld->unpatched &&
+	       !machine->stubs[0];
+}
+
 bool krtld_take_stubs(struct krtld *krtld, struct krtld_module *module)
 {
 	struct krtld_private *own = module->private;
 	struct hot_machine *machine = krtld->machine;
 
 	if (!own->is_unix)
-		return true;
+		return !is_awaited(krtld) ||
+		       refuse(krtld, module, machine->table->hotinlines[0].name,
+			      "a stub that the first module does not define: it is not unix, and "
+			      "nothing is decided yet");
 	for (unsigned i = 0; i < machine->table->nhotinlines; i++) {
 		if (!own->stubs[i].address)
 			return refuse(krtld, module, machine->table->hotinlines[i].name,

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import gc
 import os
+import re
 import signal
 import sys
 from typing import Any, NoReturn, TextIO
@@ -45,7 +46,9 @@ def _compile(arguments: argparse.Namespace, errors: Errors) -> None:
     from .compile import compile_files
     from .model import Options
 
-    options = Options(ibt=arguments.ibt, kcfi=arguments.kcfi)
+    options = Options(
+        ibt=arguments.ibt, kcfi=arguments.kcfi, return_thunk=arguments.return_thunk or ""
+    )
     outputs = compile_files(arguments.files, arguments.nasm, options, errors)
     if not errors:
         output.write(arguments.out, outputs, errors)
@@ -60,6 +63,13 @@ def _check(arguments: argparse.Namespace, errors: Errors) -> None:
     )
     if lines:
         _say("\n".join(lines) + "\n", sys.stdout)
+
+
+def _symbol(text: str) -> str:
+    """What may be a symbol: NASM and C read it."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.$]*", text):
+        raise argparse.ArgumentTypeError(f"`{text}` is not the name of a symbol")
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,6 +92,12 @@ def _parser() -> argparse.ArgumentParser:
         "--kcfi",
         action="store_true",
         help="the hash of its type stands before each stub, as with -fsanitize=kcfi",
+    )
+    one.add_argument(
+        "--return-thunk",
+        metavar="SYMBOL",
+        type=_symbol,
+        help="a return is a jmp to it, as with -mfunction-return=thunk-extern; no ret is written",
     )
     one.add_argument("files", nargs="+", metavar="FILE", help="declarations, *.hot")
     one.set_defaults(run=_compile)

@@ -99,10 +99,20 @@ def _alternative(alternative: Alternative) -> str:
     return f"{alternative.when} ? {alternative.text}" if alternative.when else alternative.text
 
 
-def stub(hotinline: Hotinline) -> list[str]:
-    """The lines of a stub's body: the baseline, `ret`, and NOPs up to size + 1 bytes."""
+RETURN_SIZE = 1  # bytes of `ret`
+INT3 = b"\xcc"
+
+
+def stub_size(hotinline: Hotinline, thunk: str) -> int:
+    """Bytes of a stub's site: the hotinline's, and room for a return."""
+    return hotinline.size + (CALL_SIZE if thunk else RETURN_SIZE)
+
+
+def stub(hotinline: Hotinline, thunk: str = "") -> list[str]:
+    """The lines of a stub's body: the baseline, a return, and int3 up to the end. A baseline of NOPs
+    is no code. thunk: the symbol that a return jumps to; "": `ret`."""
     baseline = hotinline.alternatives[-1]
-    code, lines, done = baseline.code, [], 0
+    code, lines, done = b"" if baseline.nop else baseline.code, [], 0
     for fixup in sorted(baseline.fixups, key=lambda fixup: fixup.offset):
         if baseline.tail and fixup.offset == len(code) - 4:
             break
@@ -112,15 +122,16 @@ def stub(hotinline: Hotinline) -> list[str]:
         lines.append(f"dd {fixup.symbol} - $ {sign} {abs(fixup.addend)}")
         done = fixup.offset + 4
     end = len(code) - CALL_SIZE if baseline.tail else len(code)
+    rest = stub_size(hotinline, thunk) - len(code)
     if end > done:
         lines.append("db " + _bytes(code[done:end]))
     if baseline.tail:
         symbol = next(f.symbol for f in baseline.fixups if f.offset == len(code) - 4)
         lines.append(f"jmp near {symbol}")
     else:
-        lines.append("ret")
-    rest = hotinline.size + 1 - len(code) - (0 if baseline.tail else 1)
-    return lines + (["db " + _bytes(nops.pad(rest))] if rest else [])
+        lines.append(f"jmp near {thunk}" if thunk else "ret")
+        rest -= CALL_SIZE if thunk else RETURN_SIZE
+    return lines + (["db " + _bytes(INT3 * rest)] if rest else [])
 
 
 class Emitter:
@@ -168,6 +179,7 @@ class Emitter:
             "kcfi": self.options.kcfi,
             "options": self.options.words(),
             "return_thunk": "HOT_NONE" if table.return_thunk == NONE else table.return_thunk,
+            "thunk": self._thunk(),
             "nrows": sum(map(len, table.rows)),
             "nconditions": len(table.conditions),
             "ncode": len(table.code),
@@ -179,6 +191,11 @@ class Emitter:
         """What pointers point at: "struct page"."""
         values = [v for h in self.table.hotinlines for v in (*h.parameters, h.result) if v]
         return sorted({c_types.tag(value) for value in values} - {""})
+
+    def _thunk(self) -> str:
+        """The symbol that a return jumps to; "": `ret`."""
+        index = self.table.return_thunk
+        return "" if index == NONE else self.table.symbols[index]
 
     def _conditions(self) -> list[str]:
         """One program a line; features by their name."""
@@ -231,6 +248,7 @@ class Emitter:
             "nfixups": len(alternative.fixups),
             "behind": f"0x{prefixes.behind(alternative):02x}",
             "tail": alternative.tail,
+            "nop": alternative.nop,
         }
 
     def _hotinline(self, index: int) -> dict[str, Any]:
@@ -258,7 +276,8 @@ class Emitter:
             + f' __asm__("{hotinline.name}{"" if signature.is_c_abi(hotinline) else ".wrapper"}")',
             "pointed_to": [] if signature.is_c_abi(hotinline) else pointers.wrapper(hotinline),
             "baseline": hotinline.alternatives[-1].text,
-            "stub": stub(hotinline),
+            "stub": stub(hotinline, self._thunk()),
+            "stub_size": stub_size(hotinline, self._thunk()),
             "first_row": self.table.first_rows[index],
             "rows": [self._row(row) for row in self.table.rows[index]],
         }
@@ -271,6 +290,7 @@ class Emitter:
             "fingerprint": f"0x{self.table.fingerprint:016x}",
             "entry": self.table.entry,
             "kcfi": self.options.kcfi,
+            "return_thunk": self._thunk() or None,
             "sources": self.declarations.sources,
             "features": [self._json_feature(feature) for feature in self.table.features],
             "hotinlines": [self._json_hotinline(h) for h in self.table.hotinlines],
@@ -345,6 +365,7 @@ class Emitter:
             "text": alternative.text,
             "code": alternative.code.hex(),
             "tail": alternative.tail,
+            "nop": alternative.nop,
             "behind": prefixes.names(prefixes.behind(alternative)),
             "fixups": [
                 {"offset": f.offset, "symbol": f.symbol, "addend": f.addend}

@@ -56,7 +56,7 @@ def find(table: Table) -> list[Helper]:
             for fixup in alternative.fixups:
                 alone = alternative.tail and len(alternative.code) == CALL_SIZE
                 uses.setdefault(fixup.symbol, []).append((hotinline, alone))
-    return [_helper(symbol, uses[symbol]) for symbol in table.symbols]
+    return [_helper(symbol, uses[symbol]) for symbol in table.symbols if symbol in uses]
 
 
 def _helper(symbol: str, uses: list[tuple[Hotinline, bool]]) -> Helper:

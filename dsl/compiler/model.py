@@ -100,6 +100,12 @@ class Alternative:
     def when(self) -> str:
         return self.condition.text if self.condition else ""
 
+    @property
+    def nop(self) -> bool:
+        """Whether it does nothing."""
+        made = [each for each in self.instructions if each.mnemonic]
+        return all(each.nop or each.mnemonic == "nop" for each in made)
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -107,10 +113,12 @@ class Options:
 
     ibt: bool = False  # indirect branches go to endbr64
     kcfi: bool = False  # the hash of a function's type stands before it
+    return_thunk: str = ""  # the symbol that a return jumps to; "": `ret`
 
     def words(self) -> list[str]:
         """As on the command line."""
-        return ["--ibt"] * self.ibt + ["--kcfi"] * self.kcfi
+        words = ["--ibt"] * self.ibt + ["--kcfi"] * self.kcfi
+        return words + (["--return-thunk", self.return_thunk] if self.return_thunk else [])
 
 
 @dataclass(slots=True)

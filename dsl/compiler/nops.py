@@ -18,6 +18,7 @@ _NOPS = [
     )
 ]
 
+LONGEST = len(_NOPS)  # bytes
 SS_OVERRIDE = b"\x36"  # ignored in 64-bit mode (Intel SDM vol. 1, 3.3.7.1)
 
 
@@ -28,7 +29,7 @@ def pad(size: int) -> bytes:
 
 
 def mark(size: int) -> bytes:
-    """What stands behind the call of a wide site: NOPs that nothing else makes. size >= 2, or 0."""
+    """What stands after the call of a wide site: NOPs that nothing else makes. size >= 2, or 0."""
     marks = b""
     while size:
         chunk = 9 if size == 11 else min(size, 10)  # a rest of 1 byte cannot be a mark

@@ -1,8 +1,9 @@
-"""Behind which prefixes does code mean the same?
+"""After which prefixes does code mean the same?
 
-The byte before a site may be a prefix of the call that stood there, or the end of the instruction
+The bytes before a site may be prefixes of the call that stood there, or the end of the instruction
 before; nobody can tell (compilers emit 2e e8). Only the first instruction of the code is concerned:
-it is decoded once as it is and once behind each prefix of a class, and compared.
+it is decoded once as it is and once after each prefix of a class, and compared. Of combinations
+nothing is proven so: after several prefixes only a NOP or a branch may stand.
 """
 
 from __future__ import annotations
@@ -12,12 +13,29 @@ import re
 
 import capstone  # type: ignore[import]
 
-from . import instructions
+from . import instructions, nops
 from .model import CALL_SIZE, Alternative
 
-# Bit c of an alternative's `behind`: class c of enum hot_arch_prefix (alternatives/arch.h).
-CLASSES = {"segment": 1, "fs-gs": 2, "operand": 3, "address": 4, "repeat": 5, "rex": 6}
+# Bit p - 1 of an alternative's `behind`: p of enum hot_arch_prefix (alternatives/arch.h).
+CLASSES = {
+    "segment": 1,
+    "fs-gs": 2,
+    "operand": 3,
+    "address": 4,
+    "repeat": 5,
+    "rex": 6,
+    "lock": 7,
+    "several": 8,
+}
 ALL = 0xFF
+SEVERAL = 1 << CLASSES["several"] - 1
+
+# What LOCK means something for (Intel SDM vol. 2A, LOCK; AMD64 APM vol. 3, MOV CRn). With all others
+# it is #UD, as it was with the call.
+_LOCKABLE = frozenset(
+    "adc add and btc btr bts cmpxchg cmpxchg8b cmpxchg16b dec inc neg not or sbb sub xor xadd"
+    " xchg".split()
+)
 
 # 66, f2 and f3 are left out: before most opcodes they are reserved, or select another instruction
 # (Intel SDM vol. 2A, 2.1.1).
@@ -54,7 +72,9 @@ def _harmless(code: bytes) -> int:
         if name == "rex" and code[0] in _VECTOR:
             continue
         if all(_meaning(bytes([prefix]) + code) == wanted for prefix in prefixes):
-            mask |= 1 << CLASSES[name]
+            mask |= 1 << CLASSES[name] - 1
+    if not _LOCKABLE & set(plain[1].split()) and not re.search(r"\bcr[0-9]", plain[2]):
+        mask |= 1 << CLASSES["lock"] - 1
     return mask
 
 
@@ -64,12 +84,16 @@ def behind(alternative: Alternative) -> int:
     if first is None:
         return 0
     code = alternative.code[first.offset : first.offset + first.size]
-    # A NOP of one byte is none behind 41: that is xchg r8d, eax.
-    if first.nop >= 2 or (code[0] in _CALL_OR_JMP and len(code) == CALL_SIZE):
+    if code[0] in _CALL_OR_JMP and len(code) == CALL_SIZE:
         return ALL
+    # A NOP of one byte is none after 41: that is xchg r8d, eax. After several prefixes one that is
+    # longer than the call could be longer than an instruction's 15 bytes.
+    if first.nop >= 2:
+        size = first.nop if first.nop <= nops.LONGEST else nops.LONGEST
+        return ALL if size <= CALL_SIZE else ALL & ~SEVERAL
     return 0 if first.effects or first.raw else _harmless(code)
 
 
 def names(mask: int) -> list[str]:
     """The classes of a mask, for hotinline.json."""
-    return [name for name, number in CLASSES.items() if mask >> number & 1]
+    return [name for name, number in CLASSES.items() if mask >> number - 1 & 1]

@@ -105,7 +105,10 @@ def build(declarations: Declarations, options: Options) -> Table:
         table.first_rows.append(count)
         table.rows.append([builder.row(alternative) for alternative in hotinline.alternatives])
         count += len(hotinline.alternatives)
-    table.symbols = sorted({fixup.symbol for fixup in table.fixups})
+    thunk = {options.return_thunk} if options.return_thunk else set()
+    table.symbols = sorted({fixup.symbol for fixup in table.fixups} | thunk)
+    if options.return_thunk:
+        table.return_thunk = table.symbols.index(options.return_thunk)
     table.entry = len(ENDBR64) if options.ibt else 0
     table.fingerprint = _fingerprint(table)
     return table
@@ -113,7 +116,7 @@ def build(declarations: Declarations, options: Options) -> Table:
 
 def _fingerprint(table: Table) -> int:
     """64 bits that change with anything an image depends on, and with nothing else."""
-    canonical: list[Any] = [[LAYOUT, table.entry, table.return_thunk]]
+    canonical: list[Any] = [[LAYOUT, table.entry, *table.symbols[table.return_thunk :][:1]]]
     canonical += [[f.name, f.kind, f.source] for f in table.features]
     for hotinline in table.hotinlines:
         values = [*hotinline.parameters, *([hotinline.result] if hotinline.result else [])]

@@ -71,16 +71,20 @@ def _section_bases(machine: Machine, item: Object, problems: list[str]) -> dict[
 
 def _prefix(machine: Machine, site: expect.Site, address: int,
             said: dict[int, guest.GuestSite]) -> str:
-    """The class of the byte before a site, if that may be a prefix of it.
+    """The class of the byte before a site, if that may be a prefix of it; of two, "several".
 
-    It may be the last of an address, and so depend on where the module is; or of another site,
+    They may be the last of an address, and so depend on where the module is; or of another site,
     which was not patched yet when krtld looked.
     """
-    if site.form == "stub" or site.offset == 0:
-        return ""
-    byte = next((other.before[-1] for other in said.values()
-                 if other.address + len(other.before) == address), None)
-    return expect.PREFIXES.get(machine.memory(address - 1, 1)[0] if byte is None else byte, "")
+    length = 0 if site.form == "stub" else min(site.offset, 2)
+    found = [byte for byte in machine.memory(address - length, length)] if length else []
+    for other in said.values():
+        for i in range(length):
+            at = address - length + i - other.address
+            if 0 <= at < len(other.before):
+                found[i] = other.before[at]
+    classes = [expect.PREFIXES.get(byte, "") for byte in found]
+    return "several" if len(classes) == 2 and all(classes) else "".join(classes[-1:])
 
 
 def _check_site(site: expect.Site, said: guest.GuestSite, table: Table, report: Report,

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 BRANCH = 5  # bytes of a direct call or jmp
-CALL, JMP, RET = 0xE8, 0xE9, 0xC3
+RELAXED = 6  # bytes of a call or jmp through the GOT, and of what krtld makes of it
+ADDR32 = b"\x67"
+CALL, JMP, RET, INT3 = 0xE8, 0xE9, 0xC3, 0xCC
 PREFIXES: dict[int, str] = {
     **dict.fromkeys((0x26, 0x2E, 0x36, 0x3E), "segment"), **dict.fromkeys((0x64, 0x65), "fs-gs"),
-    0x66: "operand", 0x67: "address", **dict.fromkeys((0xF2, 0xF3), "repeat"),
+    0x66: "operand", 0x67: "address", **dict.fromkeys((0xF2, 0xF3), "repeat"), 0xF0: "lock",
     **dict.fromkeys(range(0x40, 0x50), "rex")}
 
 # Intel SDM vol. 2B, NOP: the recommended encodings.
@@ -25,6 +27,11 @@ NOPS = [b"", b"\x90", b"\x66\x90", b"\x0f\x1f\x00", b"\x0f\x1f\x40\x00", b"\x0f\
 def pad(size: int) -> bytes:
     """The fewest NOPs of that many bytes."""
     return NOPS[9] * (size // 9) + NOPS[size % 9]
+
+
+def absorb(size: int) -> bytes:
+    """NOPs of which the first, of at most 5 bytes, means the same after any prefixes."""
+    return pad(min(size, BRANCH)) + pad(max(size - BRANCH, 0))
 
 
 def mark(size: int) -> bytes:
@@ -52,6 +59,7 @@ class Alternative:
     code: bytes
     fixups: tuple[tuple[int, str, int], ...]  # offset, symbol, addend
     tail: bool
+    nop: bool  # all of it are NOPs
     behind: frozenset[str] = frozenset()  # classes of prefixes that change nothing
 
 
@@ -92,25 +100,29 @@ def before(site: Site, hotinline: Hotinline, at: int, symbols: dict[str, int]) -
     if site.form == "stub":
         return body(hotinline, hotinline.alternatives[-1], at, symbols)
     opcode = CALL if site.form == "call" else JMP
+    if site.width == RELAXED:
+        skip = 1 if opcode == CALL else 0
+        return ADDR32 * skip + branch(opcode, at + skip, symbols[hotinline.name]) \
+            + NOPS[1 - skip]
     return branch(opcode, at, symbols[hotinline.name]) + mark(site.width - BRANCH)
 
 
 def body(hotinline: Hotinline, alternative: Alternative, at: int,
          symbols: dict[str, int]) -> bytes:
-    """A stub's body: code and ret, or a last `call f` as `jmp f`, then NOPs."""
+    """A stub's body: code and ret, or a last `call f` as `jmp f`, then int3."""
     return returning(alternative, hotinline.size + 1, 0, at, symbols)
 
 
 def returning(alternative: Alternative, width: int, skip: int, at: int,
               symbols: dict[str, int]) -> bytes:
-    """skip bytes of NOPs, then code that returns, then NOPs, `width` bytes in all."""
-    code = alternative.code
+    """skip bytes of NOPs, then code that returns, then int3, `width` bytes in all."""
+    code = b"" if alternative.nop else alternative.code
     if alternative.tail:
         code = code[:-BRANCH] + bytes([JMP]) + code[-4:]
     else:
         code += bytes([RET])
-    code = pad(skip) + code
-    return fixed(alternative, code + pad(width - len(code)), skip, at, symbols)
+    code = absorb(skip) + code
+    return fixed(alternative, code.ljust(width, bytes([INT3])), skip, at, symbols)
 
 
 def now(site: Site, hotinline: Hotinline, choice: int, at: int,
@@ -120,15 +132,17 @@ def now(site: Site, hotinline: Hotinline, choice: int, at: int,
     if site.form == "stub":
         return body(hotinline, alternative, at, symbols)
     jump = site.form == "jmp"
-    room = site.width - len(alternative.code) - (1 if jump and not alternative.tail else 0)
+    silent = jump and alternative.nop
+    size = 0 if silent else len(alternative.code)
+    room = site.width - size - (1 if jump and not alternative.tail else 0)
     if room < 0:
         return before(site, hotinline, at, symbols)
     skip = 0
-    if site.prefix and site.prefix not in alternative.behind:
+    if site.prefix and (silent or site.prefix not in alternative.behind):
         if room < 2:
             return before(site, hotinline, at, symbols)
         skip = room
     if jump:
         return returning(alternative, site.width, skip, at, symbols)
-    code = pad(skip) + alternative.code
+    code = absorb(skip) + alternative.code
     return fixed(alternative, code + pad(site.width - len(code)), skip, at, symbols)

@@ -12,10 +12,11 @@ from elftools.elf.elffile import ELFFile  # type: ignore[import]
 from elftools.elf.relocation import RelocationSection  # type: ignore[import]
 from elftools.elf.sections import Section, SymbolTableSection  # type: ignore[import]
 
-from expect import BRANCH, CALL, JMP, Site, mark
+from expect import BRANCH, CALL, JMP, RELAXED, Site, mark
 
 FORMS = {CALL: "call", JMP: "jmp"}
-R_X86_64_PC32, R_X86_64_PLT32 = 2, 4  # psABI, table 4.10
+R_X86_64_PC32, R_X86_64_PLT32, R_X86_64_GOTPCRELX = 2, 4, 41  # psABI, table 4.10
+INDIRECT = {b"\xff\x15": "call", b"\xff\x25": "jmp"}  # through the GOT
 SHF_ALLOC, SHF_EXECINSTR = 2, 4
 ADDEND = -4  # of a call or jmp: the field ends where the next instruction begins
 
@@ -75,6 +76,11 @@ def read_object(path: Path, name: str, sizes: dict[str, int]) -> Object:
                         and relocation["r_info_type"] in (R_X86_64_PC32, R_X86_64_PLT32)
                         and field > 0 and data[field - 1] in FORMS):
                     sites.append(_site(section, data, field, target, sizes[target]))
+                elif (section["sh_flags"] & SHF_EXECINSTR and relocation["r_addend"] == ADDEND
+                        and relocation["r_info_type"] == R_X86_64_GOTPCRELX
+                        and data[max(field - 2, 0):field] in INDIRECT):
+                    sites.append(Site(section.name, field - 2, INDIRECT[data[field - 2:field]],
+                                      target, RELAXED))
                 else:
                     plain += 1
         for target, size in sizes.items():

@@ -47,7 +47,7 @@ def read_table(path: Path = ROOT / "generated/hotinline.json") -> Table:
         alternatives = tuple(
             Alternative(a["text"], a["when"], a["condition"], bytes.fromhex(a["code"]),
                         tuple((f["offset"], f["symbol"], f["addend"]) for f in a["fixups"]),
-                        a["tail"], frozenset(a["behind"])) for a in each["alternatives"])
+                        a["tail"], a["nop"], frozenset(a["behind"])) for a in each["alternatives"])
         hotinlines[each["name"]] = Hotinline(each["name"], each["size"], alternatives)
     windows = {window[end] for window in data["windows"] for end in ("opens", "closes")}
     return Table(data["features"], hotinlines, windows)

@@ -173,10 +173,10 @@ Test(arch, a_fixup_is_symbol_plus_addend_minus_place)
 static unsigned class_of(unsigned byte)
 {
 	static const uint8_t classes[256] = {
-	    [0x26] = 1, [0x2e] = 1, [0x36] = 1, [0x3e] = 1, [0x64] = 2,         [0x65] = 2,
-	    [0x66] = 3, [0x67] = 4, [0xf2] = 5, [0xf3] = 5, [0x40 ... 0x4f] = 6};
+	    [0x26] = 1, [0x2e] = 1, [0x36] = 1, [0x3e] = 1, [0x64] = 2, [0x65] = 2,
+	    [0x66] = 3, [0x67] = 4, [0xf2] = 5, [0xf3] = 5, [0xf0] = 7};
 
-	return classes[byte];
+	return byte >= 0x40 && byte <= 0x4f ? 6 : classes[byte];
 }
 
 Test(prove, each_byte_before_the_opcode_is_a_prefix_or_none)
@@ -190,6 +190,69 @@ Test(prove, each_byte_before_the_opcode_is_a_prefix_or_none)
 			     "behind %02x", byte);
 		cr_expect_eq(site.offset, 1, "the prefix is no part of the site: %02x", byte);
 	}
+}
+
+/* Every byte that may be a prefix counts, and not only the one next to the opcode. */
+Test(prove, two_bytes_that_may_be_prefixes_are_several)
+{
+	for (unsigned one = 0; one < 256; one++) {
+		for (unsigned two = 0; two < 256; two++) {
+			uint8_t section[7] = {(uint8_t)one, (uint8_t)two, 0xe8};
+			unsigned wanted =
+			    class_of(one) && class_of(two) ? HOT_ARCH_SEVERAL : class_of(two);
+			struct hot_site site = {0};
+
+			cr_assert(hot_arch_prove(section, 7, 3, 5, &site));
+			cr_expect_eq((site.flags & HOT_PREFIXED) >> HOT_PREFIX_SHIFT, wanted,
+				     "after %02x %02x", one, two);
+		}
+	}
+}
+
+Test(prove, only_ff_15_and_ff_25_are_calls_through_the_got)
+{
+	for (unsigned opcode = 0; opcode < 256; opcode++) {
+		for (unsigned modrm = 0; modrm < 256; modrm++) {
+			uint8_t section[8] = {0x3e, (uint8_t)opcode, (uint8_t)modrm};
+			struct hot_site site = {0};
+			bool proven = hot_arch_prove_got(section, 7, 3, &site);
+
+			cr_expect_eq(proven, opcode == 0xff && (modrm == 0x15 || modrm == 0x25));
+			if (!proven)
+				continue;
+			cr_expect_eq(site.form, modrm == 0x15 ? HOT_CALL : HOT_JMP);
+			cr_expect_eq(site.offset, 1);
+			cr_expect_eq(site.flags, HOT_GOT | HOT_ARCH_SEGMENT << HOT_PREFIX_SHIFT);
+		}
+	}
+}
+
+Test(prove, a_call_through_the_got_lies_within_its_section)
+{
+	uint8_t section[8] = {0xff, 0x15, 0, 0, 0, 0};
+	struct hot_site site = {0};
+
+	cr_expect(hot_arch_prove_got(section, 6, 2, &site));
+	cr_expect_eq(site.flags, HOT_GOT);
+	cr_expect(!hot_arch_prove_got(section, 5, 2, &site));
+	cr_expect(!hot_arch_prove_got(section + 1, 5, 1, &site));
+	cr_expect(!hot_arch_prove_got(section, 6, 0, &site));
+	cr_expect(!hot_arch_prove_got(NULL, UINT64_MAX, UINT32_MAX + 3ul, &site));
+}
+
+/* psABI 1.0, B.2. */
+Test(arch, a_call_through_the_got_is_relaxed_to_six_bytes)
+{
+	uint8_t got[6], want[6];
+
+	cr_assert(hot_arch_relax(got, 0x1000, 0x2000, false));
+	bytes_hex("67 e8 fa 0f 00 00", want, 6);
+	bytes_expect("call", got, want, 6);
+	cr_assert(hot_arch_relax(got, 0x1000, 0x2000, true));
+	bytes_hex("e9 fb 0f 00 00 90", want, 6);
+	bytes_expect("jmp", got, want, 6);
+	cr_expect(!hot_arch_relax(got, 0x1000, 0x80001006, false));
+	cr_expect(hot_arch_relax(got, 0x1000, 0x80001005, false));
 }
 
 Test(prove, only_e8_and_e9_are_direct_branches)

@@ -144,6 +144,7 @@ Test(conditions, random_programs_agree_with_an_evaluation_by_recursion)
 			}
 		}
 		words[n] = HOT_OP_END;
+		table->t.nconditions = n + 1;
 		for (unsigned set = 0; set < 8; set++) {
 			struct hot_features features = {{set}};
 			int at = (int)n - 1;

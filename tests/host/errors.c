@@ -113,11 +113,11 @@ Test(errors, each_form_and_each_reason_of_a_reference_has_a_text_of_its_own)
 	for (unsigned i = HOT_CALL; i <= HOT_STUB; i++)
 		for (unsigned j = HOT_CALL; j < i; j++)
 			cr_expect_str_neq(krtld_form_text(i), krtld_form_text(j));
-	for (unsigned i = KRTLD_PLAIN_DATA; i <= KRTLD_PLAIN_SECTION; i++)
+	for (unsigned i = KRTLD_PLAIN_DATA; i <= KRTLD_PLAIN_REACH; i++)
 		for (unsigned j = KRTLD_PLAIN_DATA; j < i; j++)
 			cr_expect_str_neq(krtld_plain_text(i), krtld_plain_text(j));
 	cr_expect_str_eq(krtld_form_text(HOT_STUB + 1), "?");
-	cr_expect_str_eq(krtld_plain_text(KRTLD_PLAIN_SECTION + 1), "?");
+	cr_expect_str_eq(krtld_plain_text(KRTLD_PLAIN_REACH + 1), "?");
 }
 
 Test(errors, a_refused_site_tells_its_bytes_only_if_they_are_what_is_wrong)

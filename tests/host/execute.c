@@ -2,10 +2,12 @@
  * Sites that run: text written by hand below 2 GiB, called, patched and called again. Only code
  * that any x86-64 CPU of the last fifteen years executes in user mode.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <criterion/criterion.h>
 
+#include "alternatives/arch.h"
 #include "tests/host/bytes.h"
 #include "tests/host/near.h"
 #include "tests/host/text.h"
@@ -54,6 +56,18 @@ static uint32_t stub_of(const struct text *text, const char *name)
 	return STUBS + 0x20u * hot_find(text->machine->table, name);
 }
 
+/* The stubs that a test does not use are not there: a text must have its stubs among its sites. */
+static void other_stubs(struct text *text)
+{
+	bool used[32] = {false};
+
+	for (unsigned i = 0; i < text->text.nsites; i++)
+		used[text->sites[i].hotinline] |= text->sites[i].form == HOT_STUB;
+	for (unsigned i = 0; i < text->machine->table->nhotinlines; i++)
+		if (!used[i])
+			text->machine->stubs[i] = 0;
+}
+
 /* One function at 0 around a site of the hotinline; then its stub. The text is 0 .. 0x7ff and the
  * stubs', and sites stay sorted. Returns the function's address as an offset. */
 static struct text *one_site(const char *features, const char *prologue, uint32_t at,
@@ -66,6 +80,7 @@ static struct text *one_site(const char *features, const char *prologue, uint32_
 	text_site(text, at, name, form, flags);
 	code(text, at + hot_site_size(text->machine->table, &text->sites[0]), epilogue);
 	text_site(text, stub_of(text, name), name, HOT_STUB, 0);
+	other_stubs(text);
 	return text;
 }
 
@@ -138,40 +153,79 @@ Test(execute, the_stub_runs_the_chosen_code_too)
 
 	text_site(text, stub_of(text, "count"), "count", HOT_STUB, 0);
 	text_site(text, stub_of(text, "exact"), "exact", HOT_STUB, 0);
+	other_stubs(text);
 	text_patch(text);
 	cr_expect_eq(run(text, stub_of(text, "count"), 0xff), 8);
 	cr_expect_eq(run(text, stub_of(text, "exact"), 0), 42);
 }
 
-/* PEERS 30: whatever is written behind a byte that may be a prefix means the same behind it, and
- * when it is the end of another instruction. */
+/* PEERS 30: what is written after bytes that may be prefixes means the same after each of them, and
+ * when they are the end of another instruction. The site's flags are those that are proven. */
 static void behind_prefix(const char *prologue, uint32_t at, const char *name, enum hot_form form,
 			  uint64_t before, uint64_t after)
 {
-	struct text *text = one_site("up popcnt", prologue, at, name, form, HOT_PREFIXED,
-				     form == HOT_CALL ? "c3" : "0f 0b");
+	uint8_t bytes[64] = {0};
+	size_t n = bytes_hex(prologue, bytes, sizeof(bytes));
+	struct hot_site proven;
+	struct text *text;
 
+	cr_assert_eq(n, at);
+	bytes[n] = form == HOT_CALL ? 0xe8 : 0xe9;
+	cr_assert(hot_arch_prove(bytes, n + 5, n + 1, 5, &proven));
+	text = one_site("up popcnt", prologue, at, name, form, proven.flags,
+			form == HOT_CALL ? "c3" : "0f 0b");
 	call_patch_call(text, 7, before, after);
 	near_unmap(&near);
 }
 
+static void behind_each_kind(const char *prologue, uint32_t at)
+{
+	behind_prefix(prologue, at, "two", HOT_CALL, 108, 7);
+	behind_prefix(prologue, at, "two", HOT_JMP, 108, 7);
+	behind_prefix(prologue, at, "lead", HOT_CALL, 0, 7);
+	behind_prefix(prologue, at, "lead", HOT_JMP, 0, 7);
+	behind_prefix(prologue, at, "count", HOT_CALL, 107, 3);
+	behind_prefix(prologue, at, "count", HOT_JMP, 107, 3);
+	behind_prefix(prologue, at, "exact", HOT_JMP, 41, 42);
+	behind_prefix(prologue, at, "empty", HOT_CALL, 0, 0);
+	behind_prefix(prologue, at, "empty", HOT_JMP, 0, 0);
+}
+
+/* 66 is left out where no REX.W follows: AMD's CPUs take e8 with it for a call of 16 bits. */
+static const char *const prefixes[] = {"26", "2e", "36", "3e", "64", "65", "67", "f2", "f3",
+				       "40", "41", "42", "44", "48", "49", "4c", "4f"};
+#define NPREFIXES (sizeof(prefixes) / sizeof(prefixes[0]))
+
 Test(execute, code_behind_a_prefix_means_the_same)
 {
-	static const char *const prefixes[] = {"26", "2e", "36", "3e", "64", "65", "67", "f2", "f3",
-					       "40", "41", "42", "44", "48", "49", "4c", "4f"};
+	for (unsigned i = 0; i < NPREFIXES; i++) {
+		char prologue[64];
 
-	for (unsigned i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-		char prologue[32];
-
-		strcpy(prologue, "31 c0 ");
-		strcat(prologue, prefixes[i]);
-		behind_prefix(prologue, 3, "two", HOT_CALL, 108, 7);
-		behind_prefix(prologue, 3, "two", HOT_JMP, 108, 7);
-		behind_prefix(prologue, 3, "lead", HOT_CALL, 0, 7);
-		behind_prefix(prologue, 3, "lead", HOT_JMP, 0, 7);
-		behind_prefix(prologue, 3, "count", HOT_CALL, 107, 3);
-		behind_prefix(prologue, 3, "exact", HOT_JMP, 41, 42);
+		snprintf(prologue, sizeof(prologue), "31 c0 %s", prefixes[i]);
+		behind_each_kind(prologue, 3);
 	}
+}
+
+Test(execute, code_behind_two_prefixes_means_the_same)
+{
+	for (unsigned i = 0; i < NPREFIXES; i++) {
+		for (unsigned j = 0; j < NPREFIXES; j++) {
+			char prologue[64];
+
+			snprintf(prologue, sizeof(prologue), "31 c0 %s %s", prefixes[i],
+				 prefixes[j]);
+			behind_each_kind(prologue, 4);
+		}
+	}
+}
+
+/* What compilers write before a call of __tls_get_addr, and as many prefixes as there may be: with
+ * ten, five bytes of call are an instruction's 15. */
+Test(execute, code_behind_many_prefixes_means_the_same)
+{
+	behind_each_kind("31 c0 66 66 48", 5);
+	behind_each_kind("31 c0 2e 2e 2e 2e 2e 2e 2e 2e 2e", 11);
+	behind_each_kind("31 c0 2e 2e 2e 2e 2e 2e 2e 2e 2e 2e", 12);
 }
 
 Test(execute, code_behind_the_end_of_another_instruction_means_the_same)
@@ -180,4 +234,6 @@ Test(execute, code_behind_the_end_of_another_instruction_means_the_same)
 	behind_prefix("31 c0 b0 2e", 4, "two", HOT_CALL, 0x2e + 108, 7);
 	behind_prefix("31 c0 b0 48", 4, "two", HOT_JMP, 0x48 + 108, 7);
 	behind_prefix("31 c0 b0 f3", 4, "lead", HOT_CALL, 0xf3, 7);
+	behind_prefix("31 c0 b0 f0", 4, "two", HOT_CALL, 0xf0 + 108, 7);
+	behind_prefix("b8 40 2e f0 48", 5, "two", HOT_CALL, 0x48f02e40 + 108, 7);
 }

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 
 #include "alternatives/arch.h"
+#include "alternatives/arch.h"
 #include "tests/host/bytes.h"
 #include "tests/host/world.h"
 
@@ -41,7 +42,8 @@ static void expect_site(const struct reference *r, const char *hotinline, enum h
 	cr_expect_eq(site->flags, flags, "%s: flags %u", r->code, site->flags);
 	cr_expect_eq(site->hotinline, hot_find(world->machine->table, hotinline));
 	cr_expect_eq(module->texts[0].address + site->offset,
-		     world_section(module, ".text")->address + r->field - 1);
+		     world_section(module, ".text")->address + r->field -
+			 (flags & HOT_GOT ? 2 : 1));
 }
 
 static void expect_plain(const struct reference *r, enum krtld_plain reason)
@@ -87,16 +89,54 @@ Test(forms, a_conditional_jump_is_no_site)
 	}
 }
 
+/* PEERS 41: -fno-plt, and rustc by default. */
+Test(forms, a_call_through_the_got_that_may_be_relaxed_is_a_site)
+{
+	static const uint32_t x = R_X86_64_GOTPCRELX;
+	unsigned segment = HOT_ARCH_SEGMENT << HOT_PREFIX_SHIFT;
+
+	expect_site(&(struct reference){"ff 15 00 00 00 00 c3", 2, x, -4}, "count", HOT_CALL,
+		    HOT_GOT);
+	expect_site(&(struct reference){"ff 25 00 00 00 00 c3", 2, x, -4}, "count", HOT_JMP,
+		    HOT_GOT);
+	expect_site(&(struct reference){"3e ff 25 00 00 00 00 c3", 3, x, -4}, "count", HOT_JMP,
+		    HOT_GOT | segment);
+	expect_site(&(struct reference){"66 2e ff 15 00 00 00 00 c3", 4, x, -4}, "count", HOT_CALL,
+		    HOT_GOT | HOT_ARCH_SEVERAL << HOT_PREFIX_SHIFT);
+}
+
+/* Twin: the slot is used where a direct call does not reach. */
+Test(forms, a_call_through_the_got_of_a_stub_too_far_away_stays_one)
+{
+	struct world *world = world_new(NULL);
+	struct reference r = {"ff 15 00 00 00 00 c3", 2, R_X86_64_GOTPCRELX, -4};
+	struct hot_features none = {{0}};
+	struct krtld_module *module;
+
+	world->machine->stubs[hot_find(world->machine->table, "count")] = 0x123456789000;
+	hot_decide(world->machine, &none);
+	module = load_one(world, &r, "count");
+	cr_expect_eq(module->nsites, 0);
+	cr_assert_eq(module->nreferences, 1);
+	cr_expect_eq(module->references[0].reason, KRTLD_PLAIN_REACH);
+	cr_expect_eq(world_section(module, ".text")->bytes[0], 0xff);
+}
+
 Test(forms, an_indirect_branch_through_the_got_is_no_site)
 {
-	static const uint32_t types[] = {R_X86_64_GOTPCREL, R_X86_64_GOTPCRELX};
+	static const char *const codes[] = {"ff 15 00 00 00 00 c3", "ff 25 00 00 00 00 c3"};
 
+	/* The psABI allows no relaxation of these. */
 	for (unsigned i = 0; i < 2; i++) {
-		expect_plain(&(struct reference){"ff 15 00 00 00 00 c3", 2, types[i], -4},
+		expect_plain(&(struct reference){codes[i], 2, R_X86_64_GOTPCREL, -4},
 			     KRTLD_PLAIN_TYPE);
-		expect_plain(&(struct reference){"ff 25 00 00 00 00 c3", 2, types[i], -4},
+		expect_plain(&(struct reference){codes[i], 2, R_X86_64_REX_GOTPCRELX, -4},
 			     KRTLD_PLAIN_TYPE);
+		expect_plain(&(struct reference){codes[i], 2, R_X86_64_GOTPCRELX, -5},
+			     KRTLD_PLAIN_ADDEND);
 	}
+	expect_plain(&(struct reference){"ff 35 00 00 00 00 c3", 2, R_X86_64_GOTPCRELX, -4},
+		     KRTLD_PLAIN_TYPE);
 	expect_plain(&(struct reference){"48 8b 05 00 00 00 00 c3", 3, R_X86_64_REX_GOTPCRELX, -4},
 		     KRTLD_PLAIN_TYPE);
 }
@@ -284,7 +324,7 @@ Test(forms, each_section_of_text_has_its_sites)
 	cr_expect_eq(module->nsites, 2);
 	bytes_hex("f3 48 0f b8 c7", want, 8);
 	bytes_expect("count in .text", world_section(module, ".text")->bytes, want, 5);
-	bytes_hex("89 f8 c3 66 90", want, 8);
+	bytes_hex("89 f8 c3 cc cc", want, 8);
 	bytes_expect("two in .text.c", world_section(module, ".text.c")->bytes + 1, want, 5);
 	for (unsigned i = 1; i < module->ntexts; i++)
 		cr_expect(module->texts[i - 1].address < module->texts[i].address, "text %u", i);
@@ -341,7 +381,7 @@ Test(forms, overlapping_fields_are_refused)
 Test(forms, two_relocations_of_one_call_are_refused_at_once)
 {
 	for (unsigned twice = 0; twice < 2; twice++) {
-		struct world *world = world_new(NULL);
+		struct world *world = world_new("");
 		struct object *object = object_new();
 		unsigned text = object_text(object, ".text", "90 e8 00 00 00 00 c3");
 		unsigned count = object_undefined(object, "count");

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <criterion/criterion.h>
 
+#include "alternatives/arch.h"
 #include "tests/host/bytes.h"
 #include "tests/host/text.h"
 
@@ -23,7 +24,7 @@ static struct text *many(const char *features)
 	text_site(text, 0x40, "wpair", HOT_CALL, HOT_WIDE);
 	text_site(text, 0x50, "wpair", HOT_JMP, HOT_WIDE);
 	text_site(text, 0x80, "wlong", HOT_CALL, HOT_WIDE);
-	text_site(text, 0xc0, "xsmap", HOT_JMP, HOT_PREFIXED);
+	text_site(text, 0xc0, "xsmap", HOT_JMP, HOT_ARCH_REX << HOT_PREFIX_SHIFT);
 	text_site(text, 0xd0, "two", HOT_STUB, 0);
 	text_site(text, 0x1fb, "four", HOT_CALL, 0);
 	text_seal(text);
@@ -41,7 +42,7 @@ Test(patch, every_site_of_a_text_is_patched_and_nothing_else)
 	text_expect(text, 0x20, "e9 @exact-4");
 	text_expect(text, 0x40, "48 8d 05 @datum-4 e8 @pair_soft-4");
 	text_expect(text, 0x50, "48 8d 05 @datum-4 e9 @pair_soft-4");
-	text_expect(text, 0xd0, "89 f8 c3 0f 1f 00");
+	text_expect(text, 0xd0, "89 f8 c3 cc cc cc");
 	text_expect(text, 0x1fb, "48 0f 01 ca 90");
 	memcpy(after, text->text.bytes, text->text.size);
 	for (unsigned i = 0; i < text->text.nsites; i++) {
@@ -53,9 +54,22 @@ Test(patch, every_site_of_a_text_is_patched_and_nothing_else)
 		cr_expect_eq(after[i], TEXT_FILL, "byte %#x is of no site", i);
 }
 
+/* A text after that one, of the same machine. */
+static struct text *next_text(const struct text *one)
+{
+	struct text *two = text_new(one->machine, 0x200);
+
+	two->text.address += 0x1000;
+	text_site(two, 0x00, "xsmap", HOT_CALL, 0);
+	text_site(two, 0x30, "wclean", HOT_CALL, HOT_WIDE);
+	text_site(two, 0x1fb, "four", HOT_CALL, 0);
+	text_seal(two);
+	return two;
+}
+
 Test(patch, several_texts_are_one_module)
 {
-	struct text *one = many("smap"), *two = many("smap");
+	struct text *one = many("smap"), *two = next_text(one);
 	struct hot_text both[2];
 	struct hot_error error;
 
@@ -69,7 +83,7 @@ Test(patch, several_texts_are_one_module)
 
 Test(patch, a_bad_site_of_the_last_text_leaves_the_first_untouched)
 {
-	struct text *one = many("smap up"), *two = many("smap up");
+	struct text *one = many("smap up"), *two = next_text(one);
 	struct hot_text both[2];
 	struct hot_error error;
 
@@ -77,7 +91,6 @@ Test(patch, a_bad_site_of_the_last_text_leaves_the_first_untouched)
 	text_seal(two);
 	both[0] = one->text;
 	both[1] = two->text;
-	both[1].address += 0x1000;
 	cr_expect(!do_hotinlines(one->machine, both, 2, &error));
 	text_expect_unchanged(one, "the first text was written");
 	text_expect_unchanged(two, "the second text was written");

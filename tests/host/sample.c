@@ -51,7 +51,8 @@ struct object *sample_caller(const char *hotinline)
 	return object;
 }
 
-/* The baseline as a function: code and `ret`, or its last call as a jmp, in size + 1 bytes. */
+/* The baseline as a function: code and `ret`, or its last call as a jmp, and int3, in size + 1 bytes.
+ * NOPs are no code. */
 static void stub_body(const struct hot_table *table, const struct hotinline *hotinline,
 		      uint8_t *bytes)
 {
@@ -60,11 +61,13 @@ static void stub_body(const struct hot_table *table, const struct hotinline *hot
 	unsigned n = baseline->size;
 
 	memcpy(bytes, table->code + baseline->code, n);
+	if (baseline->nop)
+		n = 0;
 	if (baseline->tail)
 		bytes[n - 5] = 0xe9;
 	else
 		bytes[n++] = 0xc3;
-	hot_arch_pad(bytes + n, hotinline->size + 1u - n);
+	hot_arch_trap(bytes + n, hotinline->size + 1u - n);
 }
 
 static void add_helpers(struct object *unix_object, const struct hot_table *table,

@@ -152,7 +152,7 @@ static uint32_t add_fixup(void *ctx, size_t offset, const char *name, int64_t ad
 }
 
 /* What hotc would say of code that begins with a NOP of two bytes or more, or with a branch: that it
- * is the same behind any prefix. Of other code these tables claim nothing, but for `rexed`. */
+ * is the same after any prefix. Of other code these tables claim nothing, but for `rexed`. */
 static uint8_t same_behind(const uint8_t *code, unsigned size)
 {
 	if (size >= 5 && (code[0] == 0xe8 || code[0] == 0xe9))
@@ -163,6 +163,14 @@ static uint8_t same_behind(const uint8_t *code, unsigned size)
 			     (code[0] == 0x0f && code[1] == 0x1f))
 		   ? 0xff
 		   : 0;
+}
+
+static bool is_nop(const uint8_t *code, unsigned size)
+{
+	uint8_t pad[HOT_SITE_MAX];
+
+	hot_arch_pad(pad, size);
+	return !memcmp(code, pad, size);
 }
 
 void table_alternative(struct table *table, const char *condition, const char *code, bool tail)
@@ -180,6 +188,7 @@ void table_alternative(struct table *table, const char *condition, const char *c
 	alternative->tail = tail;
 	alternative->size = (uint8_t)bytes_parse(code, add_fixup, table, bytes, HOT_SITE_MAX);
 	alternative->behind = same_behind(bytes, alternative->size);
+	alternative->nop = is_nop(bytes, alternative->size);
 	alternative->nfixups = (uint8_t)(table->t.nfixups - alternative->fixups);
 	table->t.ncode += alternative->size;
 }
@@ -214,7 +223,7 @@ static void add_narrow(struct table *t)
 	table_alternative(t, NULL, "0f 1f 44 00 00", false);
 	table_hotinline(t, "rexed", 5);
 	table_alternative(t, "up", "0f 01 ca", false);
-	t->alternatives[t->t.nalternatives - 1].behind = 1 << HOT_ARCH_REX;
+	t->alternatives[t->t.nalternatives - 1].behind = 1 << (HOT_ARCH_REX - 1);
 	table_alternative(t, NULL, "0f 1f 44 00 00", false);
 	table_hotinline(t, "two", 5);
 	table_alternative(t, "up", "89 f8", false);

@@ -36,8 +36,10 @@ struct hot_site *text_site(struct text *text, uint32_t offset, const char *hotin
 	*site = (struct hot_site){offset, (uint16_t)hot_find(text->machine->table, hotinline),
 				  (uint8_t)form, (uint8_t)flags};
 	text->text.nsites++;
+	if (form == HOT_STUB) /* then this is where the stub is */
+		text->machine->stubs[site->hotinline] = text->text.address + offset;
 	size = hot_site_bytes(text->machine, &text->text, site, HOT_BEFORE, bytes, &error);
-	cr_assert(size, "%s: reason %u", hotinline, error.reason);
+	cr_assert(size, "%s: %s", hotinline, hot_reason_text(error.reason));
 	memcpy(text->text.bytes + offset, bytes, size);
 	return site;
 }

@@ -167,7 +167,7 @@ Test(tool, a_dump_holds_what_is_patched)
 	layout_file();
 	run(KRTLD "--cpu smap --layout $T/layout --dump $T/dump $T/calls.o");
 	r = run("od -An -v -tx1 $T/dump/sec1.bin | tr -d '\\n'; ls $T/dump");
-	cr_expect(!strncmp(r->out, " 90 0f 01 ca 66 90 c3 0f 01 ca c3 90", 36), "%s", r->out);
+	cr_expect(!strncmp(r->out, " 90 0f 01 ca 66 90 c3 0f 01 ca c3 cc", 36), "%s", r->out);
 	cr_expect(strstr(r->out, "sec2.bin"), "%s", r->out);
 }
 
@@ -280,7 +280,7 @@ Test(tool, sites_have_eight_columns_and_references_a_reason)
 	cr_expect_str_eq(line(r->out, 0), want);
 	snprintf(want, sizeof(want),
 		 "0x10000007\t%s/calls.o:second+0x0\tjmp\tsmap_enable\t0\tclac\t"
-		 "e9 f4 0f 00 00\t0f 01 ca c3 90",
+		 "e9 f4 0f 00 00\t0f 01 ca c3 cc",
 		 run_directory());
 	cr_expect_str_eq(line(r->out, 1), want);
 	snprintf(want, sizeof(want),

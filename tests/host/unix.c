@@ -90,7 +90,7 @@ Test(unix_module, its_sites_are_left_to_the_kernel)
 	decide(world, "smap popcnt up");
 	cr_assert(do_hotinlines(world->machine, module->texts, module->ntexts, &error),
 		  "%s at %#lx", hot_reason_text(error.reason), error.address);
-	bytes_hex("0f 01 ca c3 66 90", want, 8);
+	bytes_hex("0f 01 ca c3 cc cc", want, 8);
 	stubs = world_section(module, ".text.hotstubs");
 	bytes_expect("stub of xsmap",
 		     stubs->bytes + (world_symbol(module, "xsmap") - stubs->address), want, 6);
@@ -271,8 +271,8 @@ Test(unix_module, a_stub_in_data_is_refused)
 static struct image two_sections(const struct hot_table *table, bool relocated)
 {
 	struct object *object = object_new();
-	unsigned a = object_text(object, ".text.a", "cc 0f 1f 44 00 00 c3");
-	unsigned b = object_text(object, ".text.b", "0f 1f 44 00 00 c3 00 00 00 00");
+	unsigned a = object_text(object, ".text.a", "cc c3 cc cc cc cc cc");
+	unsigned b = object_text(object, ".text.b", "c3 cc cc cc cc cc 00 00 00 00");
 
 	object_global(object, table->hotinlines[0].name, b, 0);
 	object_global(object, table->hotinlines[1].name, a, 1);
@@ -508,4 +508,46 @@ Test(unix_module, is_in_use_by_every_module_with_a_site)
 	world_unload(world, unix_module);
 	expect_no_addresses(world);
 	world_expect_empty(world);
+}
+
+/* Its sites would stay unpatched, and nobody would tell. Twin: unix, and any module after it. */
+Test(unix_module, a_first_module_that_defines_no_stub_is_not_taken_for_it)
+{
+	struct world *world = booting();
+	const struct krtld_error *error;
+
+	error = world_refuse_object(world, "driver", sample_caller("xsmap"), KRTLD_OK);
+	(void)error;
+	error = world_refuse_object(world, "other", sample_object(), KRTLD_E_STUB);
+	cr_expect(strstr(error->what, "not unix"), "%s", error->what);
+	load_unix(world);
+	decide(world, "smap");
+	world_load_object(world, "driver", sample_caller("xsmap"));
+}
+
+/* Twin: a kernel that has filled in its stubs by hand need not come first. */
+Test(unix_module, where_stubs_are_known_any_module_may_be_the_first)
+{
+	struct world *world = world_new(NULL);
+
+	world_load_object(world, "driver", sample_caller("xsmap"));
+}
+
+/* The body of a stub that begins with endbr64. */
+Test(unix_module, a_site_of_a_stub_begins_where_the_table_says)
+{
+	static struct hot_table table;
+	struct world *world;
+	struct krtld_module *module;
+
+	table = *table_common();
+	table.entry = 4;
+	world = world_with(&table, NULL);
+	memset(world->machine->stubs, 0, 8ul * table.nhotinlines);
+	memset(world->machine->symbols, 0, 8ul * table.nsymbols);
+	world->nexternals = 0;
+	module = world_load_object(world, "unix", sample_unix(&table, NULL));
+	for (unsigned i = 0; i < module->nsites; i++)
+		cr_expect_eq(module->texts[0].address + module->sites[i].offset,
+			     world->machine->stubs[module->sites[i].hotinline] + 4);
 }

@@ -85,30 +85,33 @@ def test_a_site_that_one_side_does_not_know_is_found(machine: Machine, drop: str
 
 AT = 0x1000
 SYMBOLS = {"h": 0x2000, "f": 0x3000}
-SHORT = Alternative("clac", "", None, bytes.fromhex("0f01ca"), (), False)
+SHORT = Alternative("clac", "", None, bytes.fromhex("0f01ca"), (), False, False)
 CALL_F = Alternative("call f", "", None, bytes.fromhex("e800000000"), ((1, "f", -4),), True,
-                     frozenset({"rex"}))
-FIVE = Alternative("popcnt rax, rdi", "", None, bytes.fromhex("f3480fb8c7"), (), False)
-NOP5 = Alternative("nop5", "", None, bytes.fromhex("0f1f440000"), (), False, frozenset({"rex"}))
+                     False, frozenset({"rex"}))
+FIVE = Alternative("popcnt rax, rdi", "", None, bytes.fromhex("f3480fb8c7"), (), False, False)
+NOP5 = Alternative("nop5", "", None, bytes.fromhex("0f1f440000"), (), False, True,
+                   frozenset({"rex"}))
 
 
 @pytest.mark.parametrize("alternative, form, prefix, bytes_now", [
     (SHORT, "call", "", "0f 01 ca 66 90"),
     (SHORT, "call", "rex", "66 90 0f 01 ca"),
-    (SHORT, "jmp", "", "0f 01 ca c3 90"),
+    (SHORT, "jmp", "", "0f 01 ca c3 cc"),
     (SHORT, "jmp", "rex", "e9 fb 0f 00 00"),
-    (SHORT, "stub", "", "0f 01 ca c3 66 90"),
+    (SHORT, "stub", "", "0f 01 ca c3 cc cc"),
     (CALL_F, "call", "", "e8 fb 1f 00 00"),
     (CALL_F, "call", "rex", "e8 fb 1f 00 00"),
     (CALL_F, "call", "operand", "e8 fb 0f 00 00"),
     (CALL_F, "jmp", "", "e9 fb 1f 00 00"),
-    (CALL_F, "stub", "", "e9 fb 1f 00 00 90"),
+    (CALL_F, "stub", "", "e9 fb 1f 00 00 cc"),
     (FIVE, "call", "", "f3 48 0f b8 c7"),
     (FIVE, "call", "segment", "e8 fb 0f 00 00"),
     (FIVE, "jmp", "", "e9 fb 0f 00 00"),
     (FIVE, "stub", "", "f3 48 0f b8 c7 c3"),
     (NOP5, "call", "rex", "0f 1f 44 00 00"),
-    (NOP5, "jmp", "", "e9 fb 0f 00 00"),
+    (NOP5, "jmp", "", "c3 cc cc cc cc"),
+    (NOP5, "jmp", "rex", "0f 1f 40 00 c3"),
+    (NOP5, "stub", "", "c3 cc cc cc cc cc"),
 ])
 def test_the_second_implementation_makes_the_bytes_that_the_rules_ask_for(
         alternative: Alternative, form: str, prefix: str, bytes_now: str) -> None:

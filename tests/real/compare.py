@@ -19,8 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from count import FORMS, Reference, count  # noqa: E402
-from expect import CHOSEN, OPCODES, SITE, TO, branch, expected, wrong_code  # noqa: E402
+from count import FIELD, FORMS, Reference, count  # noqa: E402
+from expect import CHOSEN, OPCODES, TO, branch, expected, wrong_code  # noqa: E402
 from objectfile import KERNEL, USER, Layout, ObjectFile, Place  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -33,7 +33,7 @@ REFUSALS = {  # krtld's words: what to call it in a report
     "though other stubs are": DEFINED,
 }
 CS = 0x2E
-NOTHING = 0x90  # before a site at the beginning of its section
+NOTHING = b"\x90\x90"  # before a site at the beginning of its section
 
 
 @dataclass
@@ -88,7 +88,8 @@ def _read(layout: Layout, text: str, contents: dict[int, bytes]) -> Loaded:
     loaded = Loaded({}, {}, contents)
     said = json.loads(text)
     for site in said["sites"]:
-        place = layout.place(int(site["address"], 16) + 1)
+        width = len(bytes.fromhex(site["before"]))
+        place = layout.place(int(site["address"], 16) + width - FIELD)
         loaded.found[place] = Reference(site["hotinline"], site["form"], "", "")
         loaded.json[place] = site
     for reference in said["references"]:
@@ -132,23 +133,25 @@ def compare_bytes(layout: Layout, loaded: Loaded, before: dict[int, bytes], resu
     should = {index: bytearray(contents) for index, contents in before.items()}
     for place, site in loaded.json.items():
         name, form = site["hotinline"], site["form"]
-        start = place.offset - 1
+        width = len(bytes.fromhex(site["before"]))
+        start = place.offset + FIELD - width
         address = layout.sections[place.section] + start
         old = before[place.section]
-        prefix = old[start - 1] if start else NOTHING
-        want = expected(name, form, address, prefix, layout.names)
-        where = f"{place.section}+0x{start:x} {form} {name} behind {prefix:02x}"
+        prefix = (NOTHING + old[max(start - 2, 0) : start])[-2:]
+        want = expected(name, form, address, prefix, layout.names, width)
+        where = f"{place.section}+0x{start:x} {form} {name} after {prefix.hex(' ')}"
         result.filled[want.how] += 1
-        result.prefixed += prefix == CS
-        if old[start : start + SITE] != branch(form, address, layout.names[name]):
-            result.wrong.append(f"{where}: unpatched {old[start : start + SITE].hex(' ')}")
-        code = loaded.bytes[place.section][start : start + SITE]
+        result.prefixed += prefix[-1] == CS
+        end = start + width
+        if old[start:end] != branch(form, address, layout.names[name], width):
+            result.wrong.append(f"{where}: unpatched {old[start:end].hex(' ')}")
+        code = loaded.bytes[place.section][start:end]
         complaint = wrong_code(want, code, prefix, address)
         if code != want.bytes or bytes.fromhex(site["after"]) != want.bytes or complaint:
             result.wrong.append(
                 f"{where}: {code.hex(' ')}, expected {want.bytes.hex(' ')}. {complaint}"
             )
-        should[place.section][start : start + SITE] = want.bytes
+        should[place.section][start:end] = want.bytes
     for index, contents in should.items():
         if contents != loaded.bytes[index]:
             at = next(i for i, pair in enumerate(zip(contents, loaded.bytes[index]))

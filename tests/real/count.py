@@ -24,6 +24,7 @@ FORMS = (CALL, JMP)
 
 PREFIXES = frozenset("cs ds es ss fs gs data16 addr32 bnd notrack rep repz repnz lock".split())
 BRANCHES = ("R_X86_64_PC32", "R_X86_64_PLT32")
+RELAXABLE = "R_X86_64_GOTPCRELX"
 FIELD = 4  # bytes
 
 _TITLE = re.compile(r"(?:Disassembly of section (.*):|RELOCATION RECORDS FOR \[(.*)\]:)$")
@@ -81,6 +82,9 @@ def _kind(shown: str, end: int, field: int, type_: str, addend: int) -> str:
     words = shown.split()
     while words and (words[0] in PREFIXES or words[0].startswith("rex")):
         words.pop(0)
+    if type_ == RELAXABLE and len(words) > 1 and words[0] in FORMS and words[1][0] == "*":
+        # Of a REX the psABI has another type; the bytes are the instruction's last six.
+        return words[0] if addend == -FIELD and field + FIELD == end else ADDEND
     if type_ not in BRANCHES:
         return TYPE
     if addend != -FIELD:

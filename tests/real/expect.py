@@ -14,10 +14,13 @@ import capstone  # type: ignore[import]
 from count import CALL, JMP
 
 SITE = 5  # bytes
+RELAXED = 6  # bytes of what was a call or jmp through the GOT
+ADDR32 = b"\x67"
 OPCODES = {CALL: b"\xe8", JMP: b"\xe9"}
 RET = b"\xc3"
+INT3 = b"\xcc"
 NOPS = {n: bytes.fromhex(h) for n, h in enumerate(
-    ("", "90", "6690", "0f1f00", "0f1f4000", "0f1f440000"))}  # fmt: skip
+    ("", "90", "6690", "0f1f00", "0f1f4000", "0f1f440000", "660f1f440000"))}  # fmt: skip
 
 # Bytes that may be a prefix of what follows (Intel SDM vol. 2A, 2.1.1 and 2.2.1).
 PREFIX = {
@@ -26,12 +29,13 @@ PREFIX = {
     0x66: "operand",
     0x67: "address",
     **dict.fromkeys((0xF2, 0xF3), "repeat"),
+    0xF0: "lock",
     **dict.fromkeys(range(0x40, 0x50), "rex"),
 }
-ANY = frozenset(PREFIX.values())
-NO_OPERAND = ANY - {"operand", "repeat"}  # nothing that a prefix could change; those two may select
+ANY = frozenset([*PREFIX.values(), "several"])
+NO_OPERAND = ANY - {"operand", "repeat", "several"}  # nothing that a prefix could change; those two may select
 REGISTERS = NO_OPERAND - {"rex"}
-FLAT = frozenset(["segment"])  # memory: of the segments only fs and gs have a base
+FLAT = frozenset(["segment", "lock"])  # memory: of the segments only fs and gs have a base
 
 _DECODER = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
 
@@ -102,8 +106,12 @@ CHOSEN: dict[str, Code | None] = {
 }
 
 
-def branch(form: str, site: int, target: int) -> bytes:
-    """A direct call or jmp."""
+def branch(form: str, site: int, target: int, width: int = SITE) -> bytes:
+    """A direct call or jmp; of six bytes, as the psABI relaxes one through the GOT."""
+    if width == RELAXED:
+        if form == CALL:
+            return ADDR32 + branch(form, site + 1, target)
+        return branch(form, site, target) + NOPS[1]
     return OPCODES[form] + ((target - site - SITE) & 0xFFFFFFFF).to_bytes(4, "little")
 
 
@@ -117,29 +125,43 @@ class Expected:
     to: int  # where a branch leads
 
 
-def _fill(form: str, code: Code, prefix: str | None) -> tuple[bytes, tuple[str, ...], str] | None:
-    body = code.bytes + (RET if form == JMP else b"")
-    shown = code.shown + (("ret",) if form == JMP else ())
-    room = SITE - len(body)
+def _fill(form: str, code: Code, prefix: str | None, width: int) -> tuple[bytes, tuple[str, ...], str] | None:
+    silent = form == JMP and set(code.shown) == {"nop"}  # before a return, NOPs are no code
+    body = (b"" if silent else code.bytes) + (RET if form == JMP else b"")
+    shown = (() if silent else code.shown) + (("ret",) if form == JMP else ())
+    room = width - len(body)
     pad = ("nop",) if room else ()
     if room < 0:
         return None
-    if not prefix or prefix in code.behind:
+    if not prefix or (prefix in code.behind and not silent):
+        if form == JMP:
+            return body + INT3 * room, shown + ("int3",) * room, "inline"
         return body + NOPS[room], shown + pad, "inline"
     if room >= 2:
+        if room > SITE:  # the first is not longer than a call
+            return NOPS[SITE] + NOPS[room - SITE] + body, pad + pad + shown, "padding first"
         return NOPS[room] + body, pad + shown, "padding first"
     return None
 
 
-def expected(name: str, form: str, site: int, before: int, names: dict[str, int]) -> Expected:
-    """Of a site at that address. before: the byte before it, or 0x90 where there is none."""
+def prefix_of(before: bytes) -> str | None:
+    """What the two bytes before a site may be, as prefixes of it."""
+    classes = [PREFIX.get(byte) for byte in before]
+    return "several" if all(classes) else classes[-1]
+
+
+def expected(
+    name: str, form: str, site: int, before: bytes, names: dict[str, int], width: int = SITE
+) -> Expected:
+    """Of a site at that address. before: the two bytes before it, 0x90 where there is none."""
     code = CHOSEN[name]
     if code is None:
-        return Expected(branch(form, site, names[TO]), (form,), "branch", names[TO])
-    filled = _fill(form, code, PREFIX.get(before))
+        rest = NOPS[width - SITE] if form == CALL else INT3 * (width - SITE)
+        return Expected(branch(form, site, names[TO]) + rest, (form,), "branch", names[TO])
+    filled = _fill(form, code, prefix_of(before), width)
     if filled:
         return Expected(*filled, 0)
-    return Expected(branch(form, site, names[name]), (form,), "stays", names[name])
+    return Expected(branch(form, site, names[name], width), (form,), "stays", names[name])
 
 
 @functools.lru_cache(maxsize=None)
@@ -150,14 +172,20 @@ def _decoded(code: bytes) -> tuple[int, tuple[str, ...]]:
     return sum(i.size for i in instructions), shown
 
 
-def wrong_code(want: Expected, code: bytes, before: int, site: int) -> str:
+def wrong_code(want: Expected, code: bytes, before: bytes, site: int) -> str:
     """What the disassembler has against the patched bytes of a site; "" if nothing."""
     if want.how in ("branch", "stays"):
         instruction = next(_DECODER.disasm(code, site), None)
         shown = f"{instruction.mnemonic} {instruction.op_str}" if instruction else "nothing"
+        shown = shown.removeprefix("addr32 ")
         return "" if shown == f"{want.shown[0]} 0x{want.to:x}" else f"it reads {shown}"
-    if _decoded(code) != (SITE, want.shown):
+    if _decoded(code) != (len(code), want.shown):
         return f"it reads {_decoded(code)}"
-    if before in PREFIX and _decoded(bytes([before]) + code) != (SITE + 1, want.shown):
-        return f"behind {before:02x} it reads {_decoded(bytes([before]) + code)}"
+    # LOCK is left out: with it, the call was #UD as well.
+    for n in range(1, 3 if before[0] in PREFIX else 2):
+        prefixes = before[-n:]
+        if before[-1] not in PREFIX or 0xF0 in prefixes:
+            break
+        if _decoded(prefixes + code) != (len(code) + n, want.shown):
+            return f"after {prefixes.hex(' ')} it reads {_decoded(prefixes + code)}"
     return ""

@@ -3,12 +3,18 @@
  * Encodings: Intel SDM vol. 2, CALL, JMP, RET and NOP.
  */
 #include "alternatives/arch.h"
-#include "alternatives/memory.h"
+#include "alternatives/bytes.h"
 
 #define CALL_REL32 0xe8
 #define JMP_REL32  0xe9
 #define RET_NEAR   0xc3
+#define INDIRECT   0xff
+#define CALL_RIP   0x15 /* ModRM of ff: call [rip + disp32] */
+#define JMP_RIP    0x25 /* jmp [rip + disp32] */
+#define ADDR32     0x67
 #define SS_PREFIX  0x36
+#define NOP        0x90
+#define INT3       0xcc
 
 #define NOP_MAX    9  /* bytes of the longest NOP that the SDM recommends */
 #define MARK_MAX   10 /* bytes of the longest piece of a mark: a prefix and that NOP */
@@ -29,14 +35,27 @@ static const uint8_t nops[NOP_MAX][NOP_MAX] = {
 void hot_arch_pad(uint8_t *bytes, unsigned n)
 {
 	for (; n > NOP_MAX; n -= NOP_MAX, bytes += NOP_MAX)
-		memcpy(bytes, nops[NOP_MAX - 1], NOP_MAX);
+		hot_copy(bytes, nops[NOP_MAX - 1], NOP_MAX);
 	if (n > 0)
-		memcpy(bytes, nops[n - 1], n);
+		hot_copy(bytes, nops[n - 1], n);
+}
+
+void hot_arch_absorb(uint8_t *bytes, unsigned n)
+{
+	unsigned first = n < HOT_ARCH_BRANCH ? n : HOT_ARCH_BRANCH;
+
+	hot_arch_pad(bytes, first);
+	hot_arch_pad(bytes + first, n - first);
+}
+
+void hot_arch_trap(uint8_t *bytes, unsigned n)
+{
+	hot_fill(bytes, INT3, n);
 }
 
 /*
  * 64-bit mode ignores an SS override. Assemblers and compilers pad with 66 and 2e in front of a
- * NOP, never with 36, so that 36 right behind a call says who put it there.
+ * NOP, never with 36, so that 36 right after a call says who put it there.
  */
 void hot_arch_mark(uint8_t *bytes, unsigned n)
 {
@@ -44,20 +63,40 @@ void hot_arch_mark(uint8_t *bytes, unsigned n)
 		unsigned size = n <= MARK_MAX ? n : n == MARK_MAX + 1 ? MARK_MAX - 1 : MARK_MAX;
 
 		bytes[0] = SS_PREFIX;
-		memcpy(bytes + 1, nops[size - 2], size - 1);
+		hot_copy(bytes + 1, nops[size - 2], size - 1);
 		bytes += size;
 		n -= size;
 	}
 }
 
-/* The class of each byte that is a legacy or REX prefix (SDM vol. 2A, 2.1.1 and 2.2.1), but for
- * LOCK, which no branch takes. */
-static const uint8_t prefix_class[256] = {
-    [0x26] = HOT_ARCH_SEGMENT, [0x2e] = HOT_ARCH_SEGMENT,      [0x36] = HOT_ARCH_SEGMENT,
-    [0x3e] = HOT_ARCH_SEGMENT, [0x64] = HOT_ARCH_FS_GS,        [0x65] = HOT_ARCH_FS_GS,
-    [0x66] = HOT_ARCH_OPERAND, [0x67] = HOT_ARCH_ADDRESS,      [0xf2] = HOT_ARCH_REPEAT,
-    [0xf3] = HOT_ARCH_REPEAT,  [0x40 ... 0x4f] = HOT_ARCH_REX,
-};
+/* The class of a byte that is a legacy or REX prefix (SDM vol. 2A, 2.1.1 and 2.2.1); 0: it is not. */
+static unsigned class_of(uint8_t byte)
+{
+	switch (byte) {
+	case 0x26:
+	case 0x2e:
+	case 0x36:
+	case 0x3e: return HOT_ARCH_SEGMENT;
+	case 0x64:
+	case 0x65: return HOT_ARCH_FS_GS;
+	case 0x66: return HOT_ARCH_OPERAND;
+	case 0x67: return HOT_ARCH_ADDRESS;
+	case 0xf0: return HOT_ARCH_LOCK;
+	case 0xf2:
+	case 0xf3: return HOT_ARCH_REPEAT;
+	default: return (byte & 0xf0) == 0x40 ? HOT_ARCH_REX : 0;
+	}
+}
+
+/* What may stand before an instruction as its prefixes, as flags of a site: every byte counts. */
+static uint8_t prefixes_before(const uint8_t *section, uint64_t start)
+{
+	unsigned class = start > 0 ? class_of(section[start - 1]) : 0;
+
+	if (class && start > 1 && class_of(section[start - 2]))
+		class = HOT_ARCH_SEVERAL;
+	return (uint8_t)(class << HOT_PREFIX_SHIFT);
+}
 
 bool hot_arch_prove(const uint8_t *section, uint64_t size, uint64_t field, unsigned width,
 		    struct hot_site *site)
@@ -71,15 +110,41 @@ bool hot_arch_prove(const uint8_t *section, uint64_t size, uint64_t field, unsig
 		return false;
 	site->offset = (uint32_t)start;
 	site->form = section[start] == CALL_REL32 ? HOT_CALL : HOT_JMP;
-	site->flags = 0;
-	if (start > 0)
-		site->flags |= (uint8_t)(prefix_class[section[start - 1]] << HOT_PREFIX_SHIFT);
-	if (width > HOT_ARCH_BRANCH + 1 && size - start >= width) {
+	site->flags = prefixes_before(section, start);
+	if (width > HOT_ARCH_BRANCH + 1 && width <= HOT_SITE_MAX && size - start >= width) {
 		hot_arch_mark(mark, width - HOT_ARCH_BRANCH);
-		if (memcmp(section + start + HOT_ARCH_BRANCH, mark, width - HOT_ARCH_BRANCH) == 0)
+		if (hot_same(section + start + HOT_ARCH_BRANCH, mark, width - HOT_ARCH_BRANCH))
 			site->flags |= HOT_WIDE;
 	}
 	return true;
+}
+
+bool hot_arch_prove_got(const uint8_t *section, uint64_t size, uint64_t field,
+			struct hot_site *site)
+{
+	uint64_t start = field - 2;
+
+	if (field < 2 || start > UINT32_MAX || size < HOT_ARCH_GOT || start > size - HOT_ARCH_GOT)
+		return false;
+	if (section[start] != INDIRECT ||
+	    (section[start + 1] != CALL_RIP && section[start + 1] != JMP_RIP))
+		return false;
+	site->offset = (uint32_t)start;
+	site->form = section[start + 1] == CALL_RIP ? HOT_CALL : HOT_JMP;
+	site->flags = prefixes_before(section, start) | HOT_GOT;
+	return true;
+}
+
+/* psABI 1.0, B.2: the six bytes stay six. */
+bool hot_arch_relax(uint8_t *bytes, uint64_t from, uint64_t to, bool tail)
+{
+	unsigned before = tail ? 0 : 1; /* of the branch */
+
+	if (tail)
+		bytes[HOT_ARCH_BRANCH] = NOP;
+	else
+		bytes[0] = ADDR32;
+	return hot_arch_branch(bytes + before, from + before, to, tail);
 }
 
 bool hot_arch_fixup(uint8_t *field, uint64_t address, uint64_t symbol, int32_t addend)
@@ -88,7 +153,7 @@ bool hot_arch_fixup(uint8_t *field, uint64_t address, uint64_t symbol, int32_t a
 
 	if (value != (int32_t)value)
 		return false;
-	memcpy(field, &(int32_t){(int32_t)value}, sizeof(int32_t));
+	hot_copy4(field, &(int32_t){(int32_t)value});
 	return true;
 }
 

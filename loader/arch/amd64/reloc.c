@@ -1,9 +1,9 @@
 /*
  * The relocation types of amd64 (psABI 1.0 of 2025, section 4.4, table 4.9), a row each; read by
  * check.c, relocate.c and sites.c. A row says everything: name, bytes, formula, range. All numbers
- * of the psABI have a row, those that it calls deprecated (39, 40) included. No relocation is
- * relaxed: GOTPCRELX goes through the GOT as GOTPCREL does, because the instruction is not ours
- * to change. There is no PLT either, so that L, the address of its slot, is S.
+ * of the psABI have a row, those that it calls deprecated (39, 40) included. GOTPCRELX goes through
+ * the GOT as GOTPCREL does, and is not relaxed but for a call or jmp of a stub: that becomes a site
+ * (sites.c). There is no PLT either, so that L, the address of its slot, is S.
  */
 #include "loader/arch.h"
 
@@ -82,7 +82,7 @@ const struct krtld_row krtld_arch_rows[] = {
     [38] = REFUSED(RELATIVE64, DYNAMIC),
     [39] = ROW(PC32_BND,       4, KRTLD_S_A_P,   SIGNED(32), .branch = -4),
     [40] = ROW(PLT32_BND,      4, KRTLD_S_A_P,   SIGNED(32), .branch = -4),
-    [41] = ROW(GOTPCRELX,      4, KRTLD_G_A_P,   SIGNED(32)),
+    [41] = ROW(GOTPCRELX,      4, KRTLD_G_A_P,   SIGNED(32), .indirect = -4),
     [42] = ROW(REX_GOTPCRELX,  4, KRTLD_G_A_P,   SIGNED(32)),
     [43] = ROW(CODE_4_GOTPCRELX, 4, KRTLD_G_A_P, SIGNED(32)),
     [44] = REFUSED(CODE_4_GOTTPOFF, TLS),

@@ -69,25 +69,25 @@ static const struct hotinline hotinlines[] = {
 	[HOT_INLINE_WIDE] = {"wide", 10, 1, 21},
 };
 
-/* text, when, condition, code, fixups, size, nfixups, behind, tail */
+/* text, when, condition, code, fixups, size, nfixups, behind, tail, nop */
 static const struct hot_alternative alternatives[] = {
 	/* close_window */
-	{"clac", "smap", 9, 0, 0, 3, 0, 0x56, false},
-	{"nop5", "", HOT_ALWAYS, 3, 0, 5, 0, 0xff, false},
+	{"clac", "smap", 9, 0, 0, 3, 0, 0x6b, false, false},
+	{"nop5", "", HOT_ALWAYS, 3, 0, 5, 0, 0xff, false, true},
 	/* count */
-	{"popcnt rax, rdi", "quick && popcnt", 11, 8, 0, 5, 0, 0x56, false},
-	{"{ mov eax, 5; .again: dec eax; jnz .again }", "!kvm", 15, 13, 0, 9, 0, 0x16, false},
-	{"call count_soft", "", HOT_ALWAYS, 22, 0, 5, 1, 0xff, true},
+	{"popcnt rax, rdi", "quick && popcnt", 11, 8, 0, 5, 0, 0x6b, false, false},
+	{"{ mov eax, 5; .again: dec eax; jnz .again }", "!kvm", 15, 13, 0, 9, 0, 0x4b, false, false},
+	{"call count_soft", "", HOT_ALWAYS, 22, 0, 5, 1, 0xff, true, false},
 	/* foo */
-	{"wrfoo", "leaf", 18, 27, 0, 3, 0, 0x00, false},
-	{"mov [rdi], r15", "", HOT_ALWAYS, 30, 0, 3, 0, 0x42, false},
+	{"wrfoo", "leaf", 18, 27, 0, 3, 0, 0x00, false, false},
+	{"mov [rdi], r15", "", HOT_ALWAYS, 30, 0, 3, 0, 0x61, false, false},
 	/* open_window */
-	{"stac", "smap", 9, 33, 0, 3, 0, 0x56, false},
-	{"nop5", "", HOT_ALWAYS, 3, 0, 5, 0, 0xff, false},
+	{"stac", "smap", 9, 33, 0, 3, 0, 0x6b, false, false},
+	{"nop5", "", HOT_ALWAYS, 3, 0, 5, 0, 0xff, false, true},
 	/* pair */
-	{"{ mov r10d, eax; mov r11d, edx }", "", HOT_ALWAYS, 36, 0, 6, 0, 0x56, false},
+	{"{ mov r10d, eax; mov r11d, edx }", "", HOT_ALWAYS, 36, 0, 6, 0, 0x6b, false, false},
 	/* wide */
-	{"{ lea rcx, [rel datum]; mov [rcx], rdi; inc edi; call wide_soft }", "", HOT_ALWAYS, 42, 1, 17, 2, 0x42, true},
+	{"{ lea rcx, [rel datum]; mov [rcx], rdi; inc edi; call wide_soft }", "", HOT_ALWAYS, 42, 1, 17, 2, 0x61, true, false},
 };
 
 /* addend, symbol, offset */
@@ -132,7 +132,7 @@ _Static_assert(21 <= HOT_SITE_MAX, "the widest site fits the engine's buffers");
 
 const struct hot_table hot_table = {
 	.layout = 0x314c424154544f48,
-	.fingerprint = 0x2d2e02b21c3a36fdu,
+	.fingerprint = 0x9ff819337a7f4424u,
 	.features = features,
 	.hotinlines = hotinlines,
 	.alternatives = alternatives,
