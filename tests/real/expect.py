@@ -63,8 +63,9 @@ UD2 = _code("0f 0b", "ud2", NO_OPERAND)
 CLAC = _code("0f 01 ca", "clac", NO_OPERAND)
 STAC = _code("0f 01 cb", "stac", NO_OPERAND)
 MOV = _code("b8 78 56 34 12", "mov", REGISTERS)
-XOR = _code("31 c0", "xor", REGISTERS)
-XOR_CLD = _code("31 c0 fc", "xor cld", REGISTERS)
+# xor can be locked, though not of a register; hotc need not know that.
+XOR = _code("31 c0", "xor", REGISTERS - {"lock"})
+XOR_CLD = _code("31 c0 fc", "xor cld", REGISTERS - {"lock"})
 MOV_CLD = _code("b0 01 fc", "mov cld", REGISTERS)
 LEA = _code("48 8d 47 01", "lea", FLAT | {"rex"})  # lea reads no memory; hotc need not know that
 MOVSB = _code("f3 a4", "rep movsb", FLAT | {"rex"})
