@@ -117,9 +117,11 @@ uint64_t krtld_placed_align(const struct krtld_module *module, uint32_t at)
 	const struct krtld_link *links = module->private->links;
 	uint64_t align = module->private->shdrs[at].sh_addralign;
 
-	for (uint32_t i = at; links && links[at].first == at && i; i = links[i].next) {
-		if (module->private->shdrs[i].sh_addralign > align)
-			align = module->private->shdrs[i].sh_addralign;
+	if (links && links[at].first == at) {
+		for (uint32_t i = links[at].next; i; i = links[i].next) {
+			if (module->private->shdrs[i].sh_addralign > align)
+				align = module->private->shdrs[i].sh_addralign;
+		}
 	}
 	return align ? align : 1;
 }
