@@ -173,6 +173,25 @@ static void expect_same_bytes(const struct both *both, const char *what)
 	}
 }
 
+/*
+ * What was said, without where a refused module was: the layout places only what was loaded. An
+ * address that is not of a module (0, or absolute) stays.
+ */
+static const char *without_places(const char *said)
+{
+	static const char place[] = "address 0xffffffff";
+	char *text = calloc(1, strlen(said) + 1), *end = text;
+
+	for (const char *at; (at = strstr(said, place)); said = at) {
+		at += sizeof(place) - 1;
+		memcpy(end, said, (size_t)(at - said));
+		end += at - said;
+		at += strspn(at, "0123456789abcdef");
+	}
+	strcpy(end, said);
+	return text;
+}
+
 /* Returns how many objects were loaded. */
 static unsigned expect_same(struct both *both, const char *what)
 {
@@ -187,8 +206,8 @@ static unsigned expect_same(struct both *both, const char *what)
 		loaded += both->modules[i] != NULL;
 	}
 	r = run("%s", command);
-	cr_expect_str_eq(r->errors, both->said, "%s: not the kernel's words:\n%s but:\n%s", what,
-			 both->said, r->errors);
+	cr_expect_str_eq(without_places(r->errors), without_places(both->said),
+			 "%s: not the kernel's words:\n%s but:\n%s", what, both->said, r->errors);
 	cr_expect_eq(r->status, loaded == both->n ? 0 : 2, "%s: status %d, %u of %u loaded", what,
 		     r->status, loaded, both->n);
 	if (loaded)
@@ -378,6 +397,8 @@ static struct image any_object(unsigned *seed)
 
 		if (way == 13 && i < 4)
 			continue;
+		if (i == 3 && (unsigned)rand_r(seed) % 8)
+			way = 1; /* an _init outside of .text is refused: an eighth are anything */
 		symbol = any_symbol(object, names[i], way, text, data, note);
 		if (i < 4 && way != 8)
 			object_rela(object, data, 8 * i, R_X86_64_64, symbol, 0);
