@@ -223,6 +223,9 @@ def _needed(name: str, read: set[str], found: _Operands, repeated: bool) -> int:
     needs = 0
     for register in (*read, *_ALSO_READS.get(name, ())):
         needs |= values.held(register)
+    if name == "lea":  # of an address as much as the result has: the rest is cut off
+        low = values.width(found.first)
+        needs &= sum(values.typed(register, low) for register in read if registers.family(register))
     if name == "crc32":
         needs = (needs & ~values.part(found.first, 8)) | values.held(found.second)
     if found.first and name in _READS_FIRST:
