@@ -109,8 +109,8 @@ def stub_size(hotinline: Hotinline, thunk: str) -> int:
 
 
 def stub(hotinline: Hotinline, thunk: str = "") -> list[str]:
-    """The lines of a stub's body: the baseline, a return, and int3 up to the end. A baseline of NOPs
-    is no code. thunk: the symbol that a return jumps to; "": `ret`."""
+    """The lines of a stub's body: the baseline, a return, and int3 up to the end. A baseline of
+    NOPs is no code. thunk: the symbol that a return jumps to; "": `ret`."""
     baseline = hotinline.alternatives[-1]
     code, lines, done = b"" if baseline.nop else baseline.code, [], 0
     for fixup in sorted(baseline.fixups, key=lambda fixup: fixup.offset):

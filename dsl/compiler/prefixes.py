@@ -30,8 +30,8 @@ CLASSES = {
 ALL = 0xFF
 SEVERAL = 1 << CLASSES["several"] - 1
 
-# What LOCK means something for (Intel SDM vol. 2A, LOCK; AMD64 APM vol. 3, MOV CRn). With all others
-# it is #UD, as it was with the call.
+# What LOCK means something for (Intel SDM vol. 2A, LOCK; AMD64 APM vol. 3, MOV CRn). With all
+# others it is #UD, as it was with the call.
 _LOCKABLE = frozenset(
     "adc add and btc btr bts cmpxchg cmpxchg8b cmpxchg16b dec inc neg not or sbb sub xor xadd"
     " xchg".split()
