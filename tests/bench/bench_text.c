@@ -107,12 +107,18 @@ static void lay_sites(struct bench_text *b, struct hot_site *sites, uint32_t nsi
 
 /* ---- The same, as a section table ---- */
 
-/* The bytes of a site without the NOPs that fill it up. */
+/* The bytes of a site without the NOPs that fill it up. A mark is not one of them: its prefix and
+ * its NOP are one instruction. */
 static unsigned without_pad(const uint8_t *bytes, unsigned size)
 {
 	uint8_t pad[SITE_BYTES];
 
 	for (unsigned n = size; n > 0; n--) {
+		if (n > 1) {
+			hot_arch_mark(pad, n);
+			if (memcmp(bytes + size - n, pad, n) == 0)
+				return size;
+		}
 		hot_arch_pad(pad, n);
 		if (memcmp(bytes + size - n, pad, n) == 0)
 			return size - n;

@@ -98,14 +98,23 @@ static bool names_hotinline(const struct tables *t, uint64_t index)
 
 static bool is_site(const struct tables *t, const Elf64_Shdr *target, const Elf64_Rela *rela)
 {
-	uint32_t type = ELF64_R_TYPE(rela->r_info);
-	uint8_t opcode;
+	const uint8_t *field = t->file.bytes + target->sh_offset + rela->r_offset;
+	bool branch;
 
-	if ((type != R_X86_64_PC32 && type != R_X86_64_PLT32 && type != 39 && type != 40) ||
-	    rela->r_addend != -4 || rela->r_offset == 0 || !(target->sh_flags & SHF_EXECINSTR))
+	if (rela->r_addend != -4 || rela->r_offset == 0 || !(target->sh_flags & SHF_EXECINSTR))
 		return false;
-	opcode = t->file.bytes[target->sh_offset + rela->r_offset - 1];
-	return (opcode == 0xe8 || opcode == 0xe9) && names_hotinline(t, ELF64_R_SYM(rela->r_info));
+	switch (ELF64_R_TYPE(rela->r_info)) {
+	case R_X86_64_PC32:
+	case R_X86_64_PLT32:
+	case 39: /* PC32_BND */
+	case 40: /* PLT32_BND */ branch = field[-1] == 0xe8 || field[-1] == 0xe9; break;
+	case 41: /* GOTPCRELX: call or jmp through the GOT */
+		branch = rela->r_offset > 1 && field[-2] == 0xff &&
+			 (field[-1] == 0x15 || field[-1] == 0x25);
+		break;
+	default: return false;
+	}
+	return branch && names_hotinline(t, ELF64_R_SYM(rela->r_info));
 }
 
 /* Bytes of a relocation's field, as of the psABI; never less than there are. */
@@ -148,6 +157,13 @@ static bool is_covered(const struct tables *t, uint32_t section, uint64_t offset
 	return false;
 }
 
+/* Of two bytes where the call goes through the GOT. */
+static bool opcode_is_covered(const struct tables *t, uint32_t section, const Elf64_Rela *rela)
+{
+	return is_covered(t, section, rela->r_offset - 1) ||
+	       (ELF64_R_TYPE(rela->r_info) == 41 && is_covered(t, section, rela->r_offset - 2));
+}
+
 /* How many sites the file has, by a loop that knows nothing of krtld's marks. strict: those whose
  * opcode may be written over are left out. */
 static uint32_t count_sites(const struct tables *t, bool strict)
@@ -165,7 +181,7 @@ static uint32_t count_sites(const struct tables *t, bool strict)
 			Elf64_Rela rela = elffile_rela(&t->file, &relocs, n);
 
 			sites += is_site(t, &target, &rela) &&
-				 !(strict && is_covered(t, relocs.sh_info, rela.r_offset - 1));
+				 !(strict && opcode_is_covered(t, relocs.sh_info, &rela));
 		}
 	}
 	return sites;

@@ -56,7 +56,7 @@ define make_seeds
 		$(OBJCOPY) --strip-debug $$o $(@D)/krtld/$${o##*/} || exit 1; done
 	$(Q)ASAN_OPTIONS=detect_leaks=0 build/fuzz/bin/seeds $(@D)/krtld
 endef
-build/fuzz/seeds/made: build/fuzz/bin/seeds tests/fuzz/seeds.py $(TEST_OBJECTS)
+build/fuzz/seeds/made: build/fuzz/bin/seeds tests/fuzz/seeds.py $$(TEST_OBJECTS)
 build/fuzz/seeds/made: $$(call unless_made_by,$$(make_seeds))
 	$(call run,SEEDS,$(@D),$(make_seeds),&& \
 		$(PYTHON) tests/fuzz/seeds.py $(@D)/patch $(@D)/krtld/*.o && touch $@)
