@@ -271,6 +271,7 @@ int device_unregister(struct device *device);
 
 /* hotpatch.c */
 void startup_smap(void);
+void unix_start(void);
 bool hotpatch_verify(const struct krtld_module *module);
 
 /* modules.c */

@@ -59,6 +59,7 @@ void unix_main(struct bootinfo *info)
 	mdb_start("early");      /* boot argument -kd=early: stop before unix is patched */
 	startup_smap();          /* patch unix; CR4.SMAP after that, never before */
 	traps_patched();         /* the entry code is complete: NMIs may use it, too */
+	unix_start();            /* its constructors, which may use all of that */
 	mdb_start("");           /* boot argument -kd: stop, now that it is patched */
 	nchecks = selftest();    /* what was chosen works; the windows open and close */
 	syscall_init();          /* the way in for users, and back */
