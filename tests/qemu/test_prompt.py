@@ -150,4 +150,4 @@ def test_the_banner_tells_what_the_machine_is() -> None:
         load(machine, ["ring"])
     assert "hotinline on Intel Core i7 9xx" in text
     assert "SMAP off" in text and "sites patched" in text and "self-tests done" in text
-    assert "features: popcnt tcg up guest" in text
+    assert "features: intel popcnt tcg up guest lfence_waits" in text
