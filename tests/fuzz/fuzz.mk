@@ -52,7 +52,7 @@ LINKED += build/fuzz/bin/seeds
 
 define make_seeds
 	rm -rf $(@D) && mkdir -p $(@D)/krtld $(@D)/patch
-	$(Q)for o in $(filter %.o,$^); do \
+	$(Q)for o in $(TEST_OBJECTS); do \
 		$(OBJCOPY) --strip-debug $$o $(@D)/krtld/$${o##*/} || exit 1; done
 	$(Q)ASAN_OPTIONS=detect_leaks=0 build/fuzz/bin/seeds $(@D)/krtld
 endef
