@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import code, emit, instructions, source, table
+from . import code, emit, instructions, names, source, table
 from .check import Checker
 from .encode import Encoder
 from .examine import examine
@@ -20,6 +20,20 @@ def _declarations(paths: list[str], errors: Errors) -> Declarations:
         for statement in source.split(read, errors):
             parser.parse(statement, declarations)
     return declarations
+
+
+def _check_thunk(thunk: str, declarations: Declarations, errors: Errors) -> None:
+    """Stubs and sites return through it: so it is neither one of them nor what they refer to."""
+    stem = thunk.split(".")[0]
+    why = names.why_not_hotinline(thunk)
+    for hotinline in declarations.hotinlines:
+        if hotinline.name == stem:
+            why = why or f"hotinline `{stem}` would return through itself"
+        for alternative in hotinline.alternatives:
+            if any(fixup.symbol == stem for fixup in alternative.fixups):
+                why = why or f"an alternative of `{hotinline.name}` refers to it"
+    if why:
+        errors.add("hotc", "thunk-name", name=thunk, why=why)
 
 
 def compile_files(
@@ -42,6 +56,8 @@ def compile_files(
     for hotinline in hotinlines:
         examine(hotinline, stubs, errors)
         reasoner.check(hotinline)
+    if options.return_thunk:
+        _check_thunk(options.return_thunk, declarations, errors)
     if errors:
         return {}
     return emit.Emitter(declarations, table.build(declarations, options), options).outputs()

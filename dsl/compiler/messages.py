@@ -44,6 +44,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "the assembler failed without naming a line: {why}",
         "run {program} by hand to see whether it works; 2.15 or later is needed",
     ),
+    "thunk-name": (
+        "`{name}` cannot be the return thunk: {why}",
+        "name with --return-thunk the function that the compiler's returns jump to",
+    ),
     # the shape of a file
     "control-character": (
         "a control or invisible character, U+{code:04X}",

@@ -20,6 +20,7 @@ KCFI = next(
     (name for name in ("clang-16", "clang-19", "clang-18", "clang-17") if shutil.which(name)), ""
 )
 OPTIONS: list[list[str]] = [[], ["--ibt"], ["--kcfi"], ["--ibt", "--kcfi"]]
+THUNK = ["--return-thunk", "thunk"]
 
 
 def _compile(folder: Path, options: list[str]) -> Path:
@@ -159,3 +160,62 @@ def test_hot_mk_runs_hotc_with_the_same_options(tmp_path: Path) -> None:
         text = (_compile(tmp_path / "".join(options), options) / "hot.mk").read_text()
         assert "HOT_OPTIONS  ?=" + "".join(f" {word}" for word in options) + "\n" in text
         assert ("hottypes.c" in text) == ("--kcfi" in options)
+
+
+def _returns(binary: Path) -> list[str]:
+    listing = run("objdump", "-d", binary)
+    assert "<twice.wrapper>:" in listing
+    return re.findall(r"^.*\tret[a-z]* *$", listing, re.MULTILINE)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
+def test_with_a_return_thunk_stubs_hold_no_ret(tmp_path: Path, options: list[str]) -> None:
+    """Helpers and wrappers included; and the failing twin, without the option."""
+    folder = _compile(tmp_path, [*options, *THUNK])
+    assert not _returns(folder / "stubs.o")
+    assert json.loads((folder / "hotinline.json").read_text())["return_thunk"] == "thunk"
+    assert f"HOT_OPTIONS  ?= {' '.join([*options, *THUNK])}\n" in (folder / "hot.mk").read_text()
+    jumps = re.findall(r"R_X86_64_\w+ +\w+ thunk - 4", run("readelf", "-rW", folder / "stubs.o"))
+    plain = _compile(tmp_path / "plain", options)
+    # `helped` is a tail call and has none in its stub; in its place helper has one.
+    assert len(_returns(plain / "stubs.o")) == len(jumps) == 5
+
+
+@pytest.mark.parametrize("options", OPTIONS[:2], ids=" ".join)
+def test_with_a_return_thunk_the_engine_writes_no_ret(tmp_path: Path, options: list[str]) -> None:
+    """The program calls four pointers, patches their stubs and calls them again. Each return goes
+    through the thunk: of four stubs or of what they jump to, and of the wrapper of one."""
+    (tmp_path / "thunk.c").write_text(
+        '__asm__(".globl thunk\\nthunk: incl returns(%rip)\\n\\tret");\n'
+        "#include <stdio.h>\nint returns;\n"
+        '__attribute__((destructor)) static void end(void) { printf("%d\\n", returns); }\n'
+    )
+    folder = _compile(tmp_path, [*options, *THUNK])
+    flags = ["-fcf-protection=branch"] if options else ["-fcf-protection=none"]
+    assert run(_program(folder, "gcc", flags, tmp_path / "thunk.c")) == ANSWERS + "10\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("plus", "hotinline `plus` would return through itself"),
+        ("twice.wrapper", "hotinline `twice` would return through itself"),
+        ("helper", "an alternative of `helped` refers to it"),
+        ("rax", "it is a register"),
+        ("align", "it is a word of the assembler"),
+    ],
+)
+def test_what_cannot_be_a_return_thunk_is_refused(tmp_path: Path, name: str, why: str) -> None:
+    """thunk-name; the twins are above."""
+    out = tmp_path / "out"
+    words = ["compile", "--return-thunk", name, "--out", out, HERE / "pointers.hot"]
+    done = hotc(*words)
+    assert done.returncode == 1 and not out.exists()
+    assert f"`{name}` cannot be the return thunk: {why}" in done.stderr
+    assert "help: name with --return-thunk the function" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["", "1f", "a b", "a;b", "a\n", "-"])
+def test_a_return_thunk_is_a_symbol(tmp_path: Path, name: str) -> None:
+    done = hotc("compile", f"--return-thunk={name}", "--out", tmp_path, HERE / "pointers.hot")
+    assert done.returncode == 64 and "is not the name of a symbol" in done.stderr

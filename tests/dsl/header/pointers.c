@@ -22,6 +22,7 @@ extern uint8_t plus_stub[] __asm__("plus");
 extern uint8_t twice_stub[] __asm__("twice");
 extern uint8_t helped_stub[] __asm__("helped");
 extern uint8_t helper_entry[] __asm__("helper"); /* in hotstubs.asm; it calls the function below */
+extern uint8_t thunk[] __attribute__((weak));    /* of a table that has a return thunk */
 
 uint64_t helper(uint64_t x)
 {
@@ -75,6 +76,8 @@ static const char *patch(void)
 		sites[i].form = HOT_STUB;
 	}
 	machine->symbols[0] = (uintptr_t)helper_entry;
+	if (hot_table.return_thunk != HOT_NONE)
+		machine->symbols[hot_table.return_thunk] = (uintptr_t)thunk;
 	hot_features_read(&hot_table, &env, &features);
 	hot_decide(machine, &features);
 	if (mprotect(start, text.size, PROT_READ | PROT_WRITE | PROT_EXEC))
