@@ -287,12 +287,17 @@ bool krtld_unload(struct krtld *krtld, struct krtld_module *module)
 
 void krtld_hold(struct krtld_module *module)
 {
+	module->private->holds++;
 	module->users++;
 }
 
-void krtld_release(struct krtld_module *module)
+bool krtld_release(struct krtld_module *module)
 {
+	if (!module->private->holds)
+		return false;
+	module->private->holds--;
 	module->users--;
+	return true;
 }
 
 struct krtld_module *krtld_find(const struct krtld *krtld, const char *name)

@@ -183,9 +183,12 @@ bool krtld_start(struct krtld *krtld, struct krtld_module *module)
 bool krtld_unload(struct krtld *krtld, struct krtld_module *module)
     __attribute__((warn_unused_result));
 
-/* Keeps a module from being unloaded until it is released as many times: its code is in use. */
+/*
+ * Keeps a module from being unloaded until it is released as many times: its code is in use. False
+ * of krtld_release(): it is not held, and nothing has changed; modules that refer to it hold it still.
+ */
 void krtld_hold(struct krtld_module *module);
-void krtld_release(struct krtld_module *module);
+bool krtld_release(struct krtld_module *module) __attribute__((warn_unused_result));
 
 struct krtld_module *krtld_find(const struct krtld *krtld, const char *name);
 

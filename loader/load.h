@@ -140,6 +140,7 @@ struct krtld_private {
 	uint32_t nbuckets;           /* a power of two */
 	struct krtld_module **needs; /* [nneeds] the modules whose symbols it uses */
 	uint32_t nneeds;
+	uint32_t holds;                 /* of its users those that krtld_hold() counted */
 	struct krtld_module *needed_by; /* the last that put this module on its list of needs */
 	struct krtld_named *named;      /* [nnamed], made by krtld_index() */
 	uint32_t nnamed;

@@ -94,9 +94,27 @@ Test(users, a_held_module_is_not_unloaded)
 	krtld_hold(a);
 	krtld_hold(a);
 	expect_busy(world, a);
-	krtld_release(a);
+	cr_expect(krtld_release(a));
 	expect_busy(world, a);
-	krtld_release(a);
+	cr_expect(krtld_release(a));
+	world_unload(world, a);
+}
+
+Test(users, a_release_without_a_hold_changes_nothing)
+{
+	struct world *world = world_new("");
+	struct krtld_module *a = world_load_object(world, "a", provider("fa", NULL)), *b;
+
+	cr_expect(!krtld_release(a), "nothing holds it");
+	cr_expect_eq(a->users, 0, "%u", a->users);
+	b = world_load_object(world, "b", provider("fb", "fa"));
+	cr_expect(!krtld_release(a), "what refers to it is not a hold");
+	expect_busy(world, a);
+	krtld_hold(a);
+	cr_expect(krtld_release(a), "the twin: one hold, one release");
+	cr_expect(!krtld_release(a), "and not another");
+	expect_busy(world, a);
+	world_unload(world, b);
 	world_unload(world, a);
 }
 

@@ -233,7 +233,7 @@ Test(nested, a_module_whose_init_fails_stays_as_long_as_others_use_it)
 		cr_expect_eq(outer->users, 1);
 		cr_expect(!krtld_unload(&world->krtld, outer));
 		if (first == HOLD_SELF)
-			krtld_release(outer);
+			cr_assert(krtld_release(outer));
 		else
 			world_unload(world, script.user_module);
 		world_unload(world, outer);
@@ -252,7 +252,7 @@ Test(nested, a_module_that_is_used_again_by_its_own_fini_stays)
 		cr_expect_eq(world->reports[0].reason, KRTLD_E_BUSY);
 		cr_expect_eq(krtld_find(&world->krtld, "outer"), outer);
 		if (second == HOLD_SELF)
-			krtld_release(outer);
+			cr_assert(krtld_release(outer));
 		else
 			world_unload(world, script.user_module);
 		world_unload(world, outer);
