@@ -219,6 +219,25 @@ Test(nested, an_init_cannot_start_its_own_module_again)
 	world_unload(world, outer);
 }
 
+Test(nested, a_module_that_is_used_again_by_its_own_destructor_stays)
+{
+	struct world *world = world_of_script(HOLD_SELF, 0, NOTHING);
+	struct object *object = object_new();
+	unsigned text = object_text(object, ".text", "c3");
+	unsigned array = object_section(object, ".fini_array", SHT_FINI_ARRAY,
+					SHF_ALLOC | SHF_WRITE, 8, "\0\0\0\0\0\0\0", 8);
+	struct krtld_module *outer;
+
+	object_rela(object, array, 0, R_X86_64_64, object_section_symbol(object, text), 0);
+	outer = world_load_object(world, "outer", object);
+	cr_assert(!krtld_unload(&world->krtld, outer));
+	cr_expect_eq(world->reports[0].reason, KRTLD_E_BUSY);
+	cr_expect(krtld_release(outer));
+	world_unload(world, outer);
+	cr_expect_eq(script.calls, 1, "destructors run once");
+	world_expect_empty(world);
+}
+
 /* It cannot go, so the caller gets it, and hears of both. */
 Test(nested, a_module_whose_init_fails_stays_as_long_as_others_use_it)
 {
