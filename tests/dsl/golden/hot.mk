@@ -31,7 +31,7 @@ HOT_TOOL    := $(HOT_DSL)/hotc $(wildcard $(HOT_DSL)/compiler/*.py \
 
 # The stamp holds the command and a checksum of all that it wrote. hotc runs again if one of them is
 # another now: a declaration came or went, an option changed, an output was deleted or edited by hand.
-hot-command = $(HOTC) compile $(HOT_OPTIONS) --nasm $(HOT_NASM) --out $(HOT_OUT) $(HOT_FILES)
+hot-command = $(strip $(HOTC) compile $(HOT_OPTIONS) --nasm $(HOT_NASM) --out $(HOT_OUT) $(HOT_FILES))
 hot-quote   = '$(subst ','\'',$(1))'
 hot-state   = { echo $(call hot-quote,$(hot-command)); cksum $(HOT_OUTPUTS) 2>&1; }
 .PHONY: hot-again
