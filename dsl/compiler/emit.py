@@ -103,9 +103,8 @@ RETURN_SIZE = 1  # bytes of `ret`
 INT3 = b"\xcc"
 
 
-def stub_size(hotinline: Hotinline, thunk: str) -> int:
-    """Bytes of a stub's site: the hotinline's, and room for a return."""
-    return hotinline.size + (CALL_SIZE if thunk else RETURN_SIZE)
+def _return_size(thunk: str) -> int:
+    return CALL_SIZE if thunk else RETURN_SIZE
 
 
 def stub(hotinline: Hotinline, thunk: str = "") -> list[str]:
@@ -122,7 +121,7 @@ def stub(hotinline: Hotinline, thunk: str = "") -> list[str]:
         lines.append(f"dd {fixup.symbol} - $ {sign} {abs(fixup.addend)}")
         done = fixup.offset + 4
     end = len(code) - CALL_SIZE if baseline.tail else len(code)
-    rest = stub_size(hotinline, thunk) - len(code)
+    rest = hotinline.size + _return_size(thunk) - len(code)
     if end > done:
         lines.append("db " + _bytes(code[done:end]))
     if baseline.tail:
@@ -130,7 +129,7 @@ def stub(hotinline: Hotinline, thunk: str = "") -> list[str]:
         lines.append(f"jmp near {symbol}")
     else:
         lines.append(f"jmp near {thunk}" if thunk else "ret")
-        rest -= CALL_SIZE if thunk else RETURN_SIZE
+        rest -= _return_size(thunk)
     return lines + (["db " + _bytes(INT3 * rest)] if rest else [])
 
 
@@ -196,6 +195,10 @@ class Emitter:
         """The symbol that a return jumps to; "": `ret`."""
         index = self.table.return_thunk
         return "" if index == NONE else self.table.symbols[index]
+
+    def _stub_size(self, hotinline: Hotinline) -> int:
+        """Bytes of a stub from its symbol on: endbr64, the hotinline's own, and a return."""
+        return self.table.entry + hotinline.size + _return_size(self._thunk())
 
     def _conditions(self) -> list[str]:
         """One program a line; features by their name."""
@@ -277,7 +280,7 @@ class Emitter:
             "pointed_to": [] if signature.is_c_abi(hotinline) else pointers.wrapper(hotinline),
             "baseline": hotinline.alternatives[-1].text,
             "stub": stub(hotinline, self._thunk()),
-            "stub_size": stub_size(hotinline, self._thunk()),
+            "stub_size": self._stub_size(hotinline),
             "first_row": self.table.first_rows[index],
             "rows": [self._row(row) for row in self.table.rows[index]],
         }
@@ -385,6 +388,7 @@ class Emitter:
             "file": hotinline.place.source.name,
             "line": hotinline.place.line,
             "size": hotinline.size,
+            "stub_size": self._stub_size(hotinline),
             "mark": nops.mark(hotinline.size - CALL_SIZE).hex(),
             "signature": signature.declared(hotinline),
             "prototype": signature.prototype(hotinline, hotinline.name),

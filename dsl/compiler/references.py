@@ -19,11 +19,14 @@ _WIDTHS = {
 }  # fmt: skip
 _RELATIVE = frozenset([2, 4, 13, 15, 24, 39, 40])  # S + A - P
 _BRANCHES = frozenset([2, 4, 39, 40])
+_THROUGH_GOT = 41  # the operand of a call or jmp through the GOT, which krtld makes direct
 _ADDEND = -4
 _CALLS = frozenset([0xE8, 0xE9])  # call and jmp with an operand of 32 bits
+_GOT_CALLS = (b"\xff\x15", b"\xff\x25")  # call and jmp, both [rip + an operand of 32 bits]
 _ALLOC, _EXEC = 0x2, 0x4
 
-# As krtld words them (loader/error.c).
+# As krtld words them (loader/error.c). That a direct call would not reach the stub, only krtld can
+# say: it knows the addresses.
 DATA = "a pointer in data, not in executable text"
 TYPE = "not a branch's relocation: an address, or through the GOT"
 ADDEND = "the addend is not -4: somewhere inside the stub"
@@ -43,11 +46,10 @@ class Reference:
 
 
 class Stubs:
-    """The stubs of a program: names, and bytes of their bodies from the symbol on."""
+    """The stubs of a program: names, and bytes from the symbol on."""
 
     def __init__(self, described: dict[str, Any]) -> None:
-        entry = described.get("entry", 0)
-        self.sizes = {h["name"]: entry + h["size"] + 1 for h in described["hotinlines"]}
+        self.sizes = {h["name"]: h["stub_size"] for h in described["hotinlines"]}
 
 
 class _Object:
@@ -114,14 +116,18 @@ def _reason(section: Any, offset: int, kind: int, addend: int, by_name: bool) ->
     """Why a relocation that leads to a stub makes no site; "" if it makes one."""
     if not section["sh_flags"] & _EXEC:
         return DATA
+    code = section.data()
+    inside = 0 <= offset <= len(code) - 4
+    if kind == _THROUGH_GOT and by_name and inside and offset >= 2:
+        if code[offset - 2 : offset] in _GOT_CALLS:
+            return "" if addend == _ADDEND else ADDEND
     if kind not in _BRANCHES:
         return TYPE
     if not by_name:
         return SECTION
     if addend != _ADDEND:
         return ADDEND
-    code = section.data()
-    return "" if 0 < offset <= len(code) - 4 and code[offset - 1] in _CALLS else OPCODE
+    return "" if inside and offset >= 1 and code[offset - 1] in _CALLS else OPCODE
 
 
 def plain(elf: Any, stubs: Stubs) -> list[Reference]:

@@ -108,7 +108,7 @@ def test_the_json_has_the_members_that_the_manual_lists(tree: Tree) -> None:
 
 def test_options_are_in_the_manual() -> None:
     for command in ("compile", "check"):
-        for option in re.findall(r"(--[a-z]+)", hotc(command, "--help").stdout):
+        for option in re.findall(r"(--[a-z-]+)", hotc(command, "--help").stdout):
             assert option in MANUAL + LISTED or option == "--help", option
 
 

@@ -49,6 +49,27 @@ section .data
 	dq smap_enable, popcount64 + 3
 	dq order_loads
 """
+# For GNU as: NASM knows no GOTPCRELX, which calls and jumps through the GOT have.
+GOT_FORMS = """\
+	.text
+	.globl	through
+through:
+	call	*smap_enable@GOTPCREL(%rip)
+	notrack jmp *popcount64@GOTPCREL(%rip)
+	call	*smap_enable@GOTPCREL+1(%rip)
+	jmp	*popcount64@GOTPCREL-8(%rip)
+	mov	smap_enable@GOTPCREL(%rip), %eax
+	mov	popcount64@GOTPCREL(%rip), %rax
+	pushq	smap_enable@GOTPCREL(%rip)
+	.section .short, "ax"
+	.byte	0xff, 0x15, 0, 0, 0, 0
+	.reloc	0, R_X86_64_GOTPCRELX, smap_enable-4
+	.reloc	1, R_X86_64_GOTPCRELX, smap_enable-4
+	.section .data
+	.byte	0xff, 0x15
+	.long	0
+	.reloc	2, R_X86_64_GOTPCRELX, smap_enable-4
+"""
 IN_C = """\
 #include "hotinline.h"
 void f(void (*p)(void));
@@ -72,7 +93,9 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     (folder / "forms.asm").write_text(FORMS)
     run("nasm", "-f", "elf64", "-o", folder / "forms.o", folder / "forms.asm")
     (folder / "c.c").write_text(IN_C)
-    made = [folder / "forms.o"]
+    (folder / "got.s").write_text(GOT_FORMS)
+    run("as", "-mrelax-relocations=yes", "-o", folder / "got.o", folder / "got.s")
+    made = [folder / "forms.o", folder / "got.o"]
     for compiler in ("gcc", "clang"):
         for flags in ("-O2 -fno-plt -fPIC", "-Os -fno-pic -mcmodel=kernel", "-O0 -fPIC"):
             made.append(folder / f"{compiler}{len(made)}.o")
@@ -112,14 +135,17 @@ def test_krtld_says_the_same_of_the_trees_own() -> None:
 
 
 def test_what_is_a_site_is_not_listed(tmp_path: Path) -> None:
-    """The twin: direct calls and jumps by the stub's name."""
+    """The twin: direct calls and jumps by the stub's name, and through the GOT."""
     source = tmp_path / "a.asm"
     source.write_text(
         "extern smap_enable\nsection .text\ncall smap_enable\njmp smap_enable\n"
         "db 0x2e\ncall smap_enable wrt ..plt\n"
     )
     run("nasm", "-f", "elf64", "-o", tmp_path / "a.o", source)
-    done = hotc("check", "--json", JSON, "--kernel", UNIX, tmp_path / "a.o")
+    (tmp_path / "b.s").write_text("".join(GOT_FORMS.splitlines(keepends=True)[:5]))
+    run("as", "-mrelax-relocations=yes", "-o", tmp_path / "b.o", tmp_path / "b.s")
+    assert run("readelf", "-rW", tmp_path / "b.o").count("R_X86_64_GOTPCRELX") == 2
+    done = hotc("check", "--json", JSON, "--kernel", UNIX, tmp_path / "a.o", tmp_path / "b.o")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
