@@ -59,8 +59,15 @@ static void patch(struct krtld_module *module)
 	panic("%s cannot be patched", module->name);
 }
 
-/* No interrupt may run text that is half written, nor before the core has seen all of it. An NMI
- * cannot be stopped; until traps_patched() it goes to code without a site. */
+/*
+ * No interrupt may run text that is half written, nor before the core has seen all of it. An NMI
+ * cannot be stopped; until traps_patched() it goes to code without a site. What runs here while
+ * interrupts are off calls no hotinline (tests/qemu/test_reach.py).
+ *
+ * Another exception here is a fault of the engine, and goes to trap_common, which has sites. On the
+ * way to the panic they are calls of stubs or the chosen code, and either works, unless the fault
+ * came while that very site was half written: then the machine may stop without a word.
+ */
 void startup_smap(void)
 {
 	patch(krtld.first);

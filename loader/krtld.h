@@ -1,6 +1,10 @@
 /*
  * krtld: takes an ET_REL ELF64 object and makes a running module of it. The theory is at the top
- * of krtld.c. Freestanding C11: everything it needs of the world comes in as a struct krtld_ops.
+ * of krtld.c. Freestanding C11: everything it needs of the world comes in as a struct krtld_ops,
+ * and from the linker memcpy, memset and memcmp, which a compiler may call, too. They may be clients
+ * of hotinlines: unlike the engine, krtld never runs between the first and the last write of a
+ * do_hotinlines() of the text that holds them. It loads unix before the caller patches it, and
+ * patches a module, before anything of it runs, with the engine alone.
  * Used by the boot program and the kernel (kernel/), the host tool (loader/tool.c), and the tests.
  */
 #ifndef HOTINLINE_LOADER_KRTLD_H

@@ -1,7 +1,6 @@
 /*
  * The part of a C library that the compiler, the engine and krtld ask for, and what the prompt
- * needs to read numbers. memcpy and memset are no hotinlines: the engine calls them while it
- * patches, and it must never call what it patches.
+ * needs to read numbers. The engine calls none of it; krtld does, and loader/krtld.h says when.
  */
 #include "kernel/defs.h"
 
