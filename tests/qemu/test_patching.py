@@ -139,4 +139,4 @@ def test_peers_24_an_nmi_while_unix_is_patched_is_told_unless_it_is_asked_for() 
         debugger.connection.sendall(b"$D#44")
         result = machine.finish("")
     assert result.verdict is Verdict.PANIC
-    assert "1 non-maskable interrupts while unix was patched" in result.reason
+    assert "1 non-maskable interrupts before unix was patched" in result.reason
