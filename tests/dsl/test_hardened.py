@@ -208,8 +208,7 @@ def test_with_a_return_thunk_the_engine_writes_no_ret(tmp_path: Path, options: l
 def test_what_cannot_be_a_return_thunk_is_refused(tmp_path: Path, name: str, why: str) -> None:
     """thunk-name; the twins are above."""
     out = tmp_path / "out"
-    words = ["compile", "--return-thunk", name, "--out", out, HERE / "pointers.hot"]
-    done = hotc(*words)
+    done = hotc("compile", "--return-thunk", name, "--out", out, HERE / "pointers.hot")
     assert done.returncode == 1 and not out.exists()
     assert f"`{name}` cannot be the return thunk: {why}" in done.stderr
     assert "help: name with --return-thunk the function" in done.stderr
