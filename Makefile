@@ -280,7 +280,7 @@ smap: all
 ##test-dsl      hotc
 ##test-qemu     the kernel on a matrix of machines
 test: all tests-built
-	@$(PYTHON) tests/run.py build host dsl oracle real bench fuzz qemu
+	@$(PYTHON) tests/run.py qemu dsl host build oracle real bench fuzz
 test-build: all
 	@$(PYTHON) tests/run.py build
 test-host: build/tests/host-tests build/bin/krtld
