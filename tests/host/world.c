@@ -18,11 +18,13 @@ static uint64_t round_up(uint64_t value, uint64_t align)
 
 /* ---- Memory ---- */
 
-/* Behind the last block of that kind, so that the same loads get the same addresses. */
+/* After the last block of that kind, so that the same loads get the same addresses. */
 static uint64_t next_address(const struct world *world, enum krtld_kind kind, size_t align)
 {
 	uint64_t next = WORLD_TEXT + 0x1000000ul * kind;
 
+	if (world->places_once && world->ends[kind])
+		next = world->ends[kind];
 	for (unsigned i = 0; i < world->nblocks; i++) {
 		const struct world_block *block = &world->blocks[i];
 
@@ -60,8 +62,10 @@ static void fake_memory(struct world *world, struct world_block *block, size_t a
 	cr_assert(!posix_memalign(&bytes, align, block->size), "%zu bytes", block->size);
 	memset(bytes, 0, block->size);
 	block->bytes = bytes;
-	if (block->kind != KRTLD_META)
-		block->address = next_address(world, block->kind, align);
+	if (block->kind == KRTLD_META)
+		return;
+	block->address = next_address(world, block->kind, align);
+	world->ends[block->kind] = block->address + block->size;
 }
 
 static void *fake_alloc(void *ctx, enum krtld_kind kind, size_t size, size_t align,

@@ -37,9 +37,11 @@ struct world {
 
 	struct world_block blocks[WORLD_BLOCKS]; /* those that are allocated now */
 	unsigned nblocks;
-	unsigned allocs;     /* calls so far */
-	unsigned fail_alloc; /* the n-th call from now fails, from 1; 0: none */
-	bool exhausted;      /* … and so does every call after it */
+	unsigned allocs;           /* calls so far */
+	unsigned fail_alloc;       /* the n-th call from now fails, from 1; 0: none */
+	bool exhausted;            /* … and so does every call after it */
+	bool places_once;          /* an address that was given is never given again */
+	uint64_t ends[KRTLD_META]; /* of each kind: where the last block that was given ends */
 	unsigned protects, fail_protect;
 	unsigned starts;
 	int start_result;
