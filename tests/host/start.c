@@ -2,6 +2,7 @@
  * Constructors, _init, _fini, destructors: in which order they run, what is never called, and what
  * happens if one of them loads and unloads modules. AddressSanitizer watches for what is gone.
  */
+#include <stdio.h>
 #include <string.h>
 #include <criterion/criterion.h>
 
@@ -123,6 +124,53 @@ Test(start, names_that_only_begin_like_arrays_are_none)
 		ARRAY(&s, names[i], SHT_PROGBITS, 1);
 		world_unload(world, world_load_object(world, "it", s.object));
 		cr_expect_eq(world->starts, 0, "%s", names[i]);
+	}
+}
+
+/* What is said of one name in several sections is in the order of the sections; destructors run the
+ * other way round, the last section first. */
+Test(start, arrays_of_one_name_run_in_the_order_of_their_sections)
+{
+	struct world *world = world_new("");
+	struct start s = start_new();
+	struct krtld_module *module;
+	uint64_t text;
+
+	ARRAY(&s, ".init_array", SHT_INIT_ARRAY, 1, 2);
+	ARRAY(&s, ".fini_array.7", SHT_FINI_ARRAY, 4, 5);
+	ARRAY(&s, ".init_array", SHT_INIT_ARRAY, 3);
+	ARRAY(&s, ".fini_array.7", SHT_FINI_ARRAY, 6);
+	module = world_load_object(world, "it", s.object);
+	text = text_of(module);
+	expect_runs(world, text, "123");
+	world_unload(world, module);
+	expect_runs(world, text, "654");
+}
+
+/* ld's linker script has all sections with a number before those without: 65536, which no compiler
+ * writes, is still a number. Destructors run the other way round. */
+Test(start, an_array_with_any_number_comes_before_those_without)
+{
+	static const char *const numbers[] = {"65534", "65535", "65536", "65537", "4294967296"};
+
+	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		struct world *world = world_new("");
+		struct start s = start_new();
+		struct krtld_module *module;
+		char init[32], fini[32];
+		uint64_t text;
+
+		snprintf(init, sizeof(init), ".init_array.%s", numbers[i]);
+		snprintf(fini, sizeof(fini), ".fini_array.%s", numbers[i]);
+		ARRAY(&s, ".init_array", SHT_INIT_ARRAY, 2);
+		ARRAY(&s, init, SHT_INIT_ARRAY, 1);
+		ARRAY(&s, fini, SHT_FINI_ARRAY, 4);
+		ARRAY(&s, ".fini_array", SHT_FINI_ARRAY, 3);
+		module = world_load_object(world, "it", s.object);
+		text = text_of(module);
+		expect_runs(world, text, "12");
+		world_unload(world, module);
+		expect_runs(world, text, "34");
 	}
 }
 
