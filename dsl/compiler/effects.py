@@ -9,12 +9,11 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-import capstone  # type: ignore[import]
-from capstone import x86
-
-from . import instructions, registers, values
+from . import disassembler, instructions, registers, values
+from .disassembler import capstone
 from .instructions import Effects
 
+x86 = capstone.x86
 _PUSH = ("push", "pushfq")
 _POP = ("pop", "popfq")
 _STRINGS_KEPT = ("lodsb", "lodsw", "lodsd", "lodsq")  # behind rep, with rcx 0
@@ -114,7 +113,7 @@ class Facts:
 
 
 def _decoder() -> capstone.Cs:
-    decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    decoder = disassembler.decoder()
     decoder.detail = True
     return decoder
 

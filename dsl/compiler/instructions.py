@@ -183,10 +183,10 @@ def canonical(mnemonic: str) -> str:
 @lru_cache(maxsize=None)
 def mnemonics() -> frozenset[str]:
     """Every mnemonic that Capstone or this file knows."""
-    import capstone  # type: ignore[import]  # here: `hotc check` does without it
+    from .disassembler import capstone, decoder  # here: `hotc check` does without it
 
-    decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
-    found = {decoder.insn_name(i) for i in range(1, capstone.x86.X86_INS_ENDING)}
+    named = decoder().insn_name
+    found = {named(i) for i in range(1, capstone.x86.X86_INS_ENDING)}
     return frozenset({*filter(None, found), *NEWER, *_ALIASES, *EXITS})
 
 

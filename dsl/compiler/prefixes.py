@@ -11,9 +11,7 @@ from __future__ import annotations
 import functools
 import re
 
-import capstone  # type: ignore[import]
-
-from . import instructions, nops
+from . import disassembler, instructions, nops
 from .model import CALL_SIZE, Alternative
 
 # Bit p - 1 of an alternative's `behind`: p of enum hot_arch_prefix (alternatives/arch.h).
@@ -48,7 +46,7 @@ _BYTES = {
 _VECTOR = (0x62, 0x8F, 0xC4, 0xC5)  # EVEX, XOP, VEX: undefined behind REX (SDM vol. 2A, 2.3.2)
 _CALL_OR_JMP = (0xE8, 0xE9)
 
-_DECODER = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+_DECODER = disassembler.decoder()
 
 
 def _meaning(code: bytes) -> tuple[int, str, str] | None:
