@@ -55,6 +55,7 @@ class Stubs:
 class _Object:
     def __init__(self, elf: Any, stubs: Stubs) -> None:
         self.sections = list(elf.iter_sections())
+        self._contents: dict[int, bytes] = {}  # of sections, by index
         self.stubs = stubs
         self.symbols: dict[int, list[Any]] = {}  # by index of their table
         self.named: dict[int, list[tuple[int, str]]] = {}  # symbols, by section
@@ -73,6 +74,12 @@ class _Object:
                 self.bodies.setdefault(at, []).append(body)
         for found in self.named.values():
             found.sort()
+
+    def contents(self, section: int) -> bytes:
+        """Read once, however many references are in it."""
+        if section not in self._contents:
+            self._contents[section] = self.sections[section].data()
+        return self._contents[section]
 
     def place(self, section: int, offset: int) -> str:
         named = self.named.get(section, [])
@@ -112,11 +119,13 @@ class _Object:
                     yield target, offset, info & 0xFFFFFFFF, wanted[info >> 32], addend
 
 
-def _reason(section: Any, offset: int, kind: int, addend: int, by_name: bool) -> str:
+def _reason(
+    made: _Object, section: int, offset: int, kind: int, addend: int, by_name: bool
+) -> str:
     """Why a relocation that leads to a stub makes no site; "" if it makes one."""
-    if not section["sh_flags"] & _EXEC:
+    if not made.sections[section]["sh_flags"] & _EXEC:
         return DATA
-    code = section.data()
+    code = made.contents(section)
     inside = 0 <= offset <= len(code) - 4
     if kind == _THROUGH_GOT and by_name and inside and offset >= 2:
         if code[offset - 2 : offset] in _GOT_CALLS:
@@ -136,7 +145,7 @@ def plain(elf: Any, stubs: Stubs) -> list[Reference]:
     found = []
     for target, offset, kind, symbol, addend in made.relocations():
         hotinline, by_name = made.leads_to(symbol, kind, addend)
-        reason = _reason(made.sections[target], offset, kind, addend, by_name) if hotinline else ""
+        reason = _reason(made, target, offset, kind, addend, by_name) if hotinline else ""
         if reason:
             name, place = made.sections[target].name, made.place(target, offset)
             found.append((target, offset, Reference(name, offset, place, hotinline, reason)))

@@ -1,7 +1,7 @@
 /*
- * Stubs' bodies are sites whoever finds the sites (hot_add_stubs), do_hotinlines() refuses a text
- * without them, and no array of sites or texts makes the engine read where it should not:
- * AddressSanitizer watches.
+ * Stubs' bodies are sites, too, where a kernel finds its sites without krtld (hot_add_stubs());
+ * do_hotinlines() refuses a text without them; and no array of sites or texts makes the engine read
+ * where it should not: AddressSanitizer watches.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,20 +11,28 @@
 #include "tests/host/bytes.h"
 #include "tests/host/text.h"
 
-/* A text that holds the stubs of xsmap and two, and a call of the first. */
-static struct text *with_stubs(const char *features, unsigned entry)
+/* two, and a second, which is clac or a NOP. */
+static struct table *table_of(const char *second, unsigned size)
 {
 	struct table *table = table_new();
-	struct hot_machine *machine;
-	struct text *text;
 
 	table_cpuid(table, "smap", 7, 0, 1, 20);
 	table_hotinline(table, "two", 5);
 	table_alternative(table, "smap", "89 f8", false);
 	table_alternative(table, NULL, "e8 @two_soft-4", true);
-	table_hotinline(table, "xsmap", 5);
+	table_hotinline(table, second, size);
 	table_alternative(table, "smap", "0f 01 ca", false);
 	table_alternative(table, NULL, "0f 1f 44 00 00", false);
+	return table;
+}
+
+/* A text that holds the stubs of xsmap and two, and a call of the first. */
+static struct text *with_stubs(const char *features, unsigned entry)
+{
+	struct table *table = table_of("xsmap", 5);
+	struct hot_machine *machine;
+	struct text *text;
+
 	table->t.entry = (uint8_t)entry;
 	machine = table_machine(&table->t, features);
 	text = text_new(machine, 0x40);
@@ -266,34 +274,24 @@ Test(bad_table, has_no_features)
 
 /* ---- Returns through a thunk ---- */
 
-/* xsmap, two and four with returns that jump to `thunk`; a call, a jmp and a stub of each. */
+/* two and wide with returns that jump to `thunk`: calls, jmps and both stubs. */
 static struct text *with_thunk(const char *features)
 {
-	struct table *table = table_new();
-	struct hot_machine *machine;
+	static const struct text_row rows[] = {
+	    {0x00, "two", HOT_CALL, 0},
+	    {0x10, "two", HOT_JMP, 0},
+	    {0x20, "wide", HOT_JMP, HOT_WIDE},
+	    {0x30, "wide", HOT_JMP, 0},
+	    {0x40, "wide", HOT_JMP, HOT_ARCH_SEVERAL << HOT_PREFIX_SHIFT},
+	    {0x50, "two", HOT_STUB, 0},
+	    {0x60, "wide", HOT_STUB, 0},
+	};
+	struct table *table = table_of("wide", 12);
 	struct text *text;
 
-	table_cpuid(table, "smap", 7, 0, 1, 20);
-	table_hotinline(table, "two", 5);
-	table_alternative(table, "smap", "89 f8", false);
-	table_alternative(table, NULL, "e8 @two_soft-4", true);
-	table_hotinline(table, "wide", 12);
-	table_alternative(table, "smap", "0f 01 ca", false);
-	table_alternative(table, NULL, "0f 1f 44 00 00", false);
 	table->t.return_thunk = (uint16_t)table_symbol(table, "thunk");
-	machine = table_machine(&table->t, features);
-	text = text_new(machine, 0x80);
-	text_site(text, 0x50, "two", HOT_STUB, 0);
-	text_site(text, 0x60, "wide", HOT_STUB, 0);
-	text->text.nsites = 0;
-	text_site(text, 0x00, "two", HOT_CALL, 0);
-	text_site(text, 0x10, "two", HOT_JMP, 0);
-	text_site(text, 0x20, "wide", HOT_JMP, HOT_WIDE);
-	text_site(text, 0x30, "wide", HOT_JMP, 0);
-	text_site(text, 0x40, "wide", HOT_JMP, HOT_ARCH_SEVERAL << HOT_PREFIX_SHIFT);
-	text_site(text, 0x50, "two", HOT_STUB, 0);
-	text_site(text, 0x60, "wide", HOT_STUB, 0);
-	text_seal(text);
+	text = text_new(table_machine(&table->t, features), 0x80);
+	text_rows(text, rows, sizeof(rows) / sizeof(rows[0]));
 	return text;
 }
 

@@ -15,19 +15,21 @@ static struct hot_machine *machine(const char *features)
 /* Ten good sites of all forms. */
 static struct text *many(const char *features)
 {
+	static const struct text_row rows[] = {
+	    {0x00, "xsmap", HOT_CALL, 0},
+	    {0x05, "count", HOT_CALL, 0},
+	    {0x20, "exact", HOT_JMP, 0},
+	    {0x30, "wclean", HOT_CALL, HOT_WIDE},
+	    {0x40, "wpair", HOT_CALL, HOT_WIDE},
+	    {0x50, "wpair", HOT_JMP, HOT_WIDE},
+	    {0x80, "wlong", HOT_CALL, HOT_WIDE},
+	    {0xc0, "xsmap", HOT_JMP, HOT_ARCH_REX << HOT_PREFIX_SHIFT},
+	    {0xd0, "two", HOT_STUB, 0},
+	    {0x1fb, "four", HOT_CALL, 0},
+	};
 	struct text *text = text_new(machine(features), 0x200);
 
-	text_site(text, 0x00, "xsmap", HOT_CALL, 0);
-	text_site(text, 0x05, "count", HOT_CALL, 0);
-	text_site(text, 0x20, "exact", HOT_JMP, 0);
-	text_site(text, 0x30, "wclean", HOT_CALL, HOT_WIDE);
-	text_site(text, 0x40, "wpair", HOT_CALL, HOT_WIDE);
-	text_site(text, 0x50, "wpair", HOT_JMP, HOT_WIDE);
-	text_site(text, 0x80, "wlong", HOT_CALL, HOT_WIDE);
-	text_site(text, 0xc0, "xsmap", HOT_JMP, HOT_ARCH_REX << HOT_PREFIX_SHIFT);
-	text_site(text, 0xd0, "two", HOT_STUB, 0);
-	text_site(text, 0x1fb, "four", HOT_CALL, 0);
-	text_seal(text);
+	text_rows(text, rows, sizeof(rows) / sizeof(rows[0]));
 	return text;
 }
 

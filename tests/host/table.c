@@ -9,14 +9,8 @@
 
 #define NAME_MAX_LENGTH 64
 
-struct table *table_new(void)
+static struct table *with_its_own_arrays(struct table *table)
 {
-	struct table *table = calloc(1, sizeof(*table));
-
-	cr_assert(table);
-	table->t.layout = HOT_LAYOUT;
-	table->t.fingerprint = 0x1234;
-	table->t.return_thunk = HOT_NONE;
 	table->t.features = table->features;
 	table->t.hotinlines = table->hotinlines;
 	table->t.alternatives = table->alternatives;
@@ -25,6 +19,26 @@ struct table *table_new(void)
 	table->t.conditions = table->conditions;
 	table->t.code = table->code;
 	return table;
+}
+
+struct table *table_new(void)
+{
+	struct table *table = calloc(1, sizeof(*table));
+
+	cr_assert(table);
+	table->t.layout = HOT_LAYOUT;
+	table->t.fingerprint = 0x1234;
+	table->t.return_thunk = HOT_NONE;
+	return with_its_own_arrays(table);
+}
+
+struct table *table_copy(const struct hot_table *table)
+{
+	struct table *copy = malloc(sizeof(*copy));
+
+	cr_assert(copy);
+	memcpy(copy, table, sizeof(*copy)); /* the first member of a struct table */
+	return with_its_own_arrays(copy);
 }
 
 unsigned table_feature(const struct hot_table *table, const char *name)

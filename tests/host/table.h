@@ -21,6 +21,9 @@ struct table {
 
 struct table *table_new(void);
 
+/* A copy, of a table made here, that a test may spoil. Free it with free(). */
+struct table *table_copy(const struct hot_table *table);
+
 /* Each returns the feature's index. condition: postfix, "smap xen ! &"; operators are ! & |. */
 unsigned table_cpuid(struct table *table, const char *name, uint32_t leaf, uint32_t subleaf,
 		     unsigned reg, unsigned bit);

@@ -1,27 +1,9 @@
 /* hot_table_check() and hot_machine_init(): a table that this engine cannot read is refused. */
 #include <stdlib.h>
-#include <string.h>
 #include <criterion/criterion.h>
 
 #include "hottable.h"
 #include "tests/host/table.h"
-
-/* A copy of the common table that a test may spoil. */
-static struct table *copy(void)
-{
-	const struct hot_table *common = table_common();
-	struct table *table = malloc(sizeof(*table));
-
-	memcpy(table, common, sizeof(*table)); /* the first member of a struct table */
-	table->t.features = table->features;
-	table->t.hotinlines = table->hotinlines;
-	table->t.alternatives = table->alternatives;
-	table->t.fixups = table->fixups;
-	table->t.symbols = table->symbols;
-	table->t.conditions = table->conditions;
-	table->t.code = table->code;
-	return table;
-}
 
 /* Neither checked as sound, nor made a machine of. */
 static void refuse(const struct table *table, enum hot_reason reason, const char *what)
@@ -35,7 +17,7 @@ static void refuse(const struct table *table, enum hot_reason reason, const char
 
 #define REFUSE(reason, field, value)                                                               \
 	do {                                                                                       \
-		struct table *table = copy();                                                      \
+		struct table *table = table_copy(table_common());                                  \
                                                                                                    \
 		table->field = value;                                                              \
 		refuse(table, reason, #field " = " #value);                                        \
@@ -44,7 +26,7 @@ static void refuse(const struct table *table, enum hot_reason reason, const char
 
 Test(table, what_hotc_and_the_tests_make_is_sound)
 {
-	struct table *table = copy();
+	struct table *table = table_copy(table_common());
 
 	cr_expect_eq(hot_table_check(&table->t), HOT_OK);
 	cr_expect_eq(hot_table_check(&hot_table), HOT_OK);

@@ -44,6 +44,19 @@ struct hot_site *text_site(struct text *text, uint32_t offset, const char *hotin
 	return site;
 }
 
+void text_rows(struct text *text, const struct text_row *rows, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		unsigned hotinline = hot_find(text->machine->table, rows[i].hotinline);
+
+		if (rows[i].form == HOT_STUB)
+			text->machine->stubs[hotinline] = text->text.address + rows[i].offset;
+	}
+	for (unsigned i = 0; i < n; i++)
+		text_site(text, rows[i].offset, rows[i].hotinline, rows[i].form, rows[i].flags);
+	text_seal(text);
+}
+
 void text_seal(struct text *text)
 {
 	memcpy(text->before, text->text.bytes, text->text.size);

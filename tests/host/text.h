@@ -25,6 +25,17 @@ struct text *text_new(struct hot_machine *machine, uint32_t size);
 struct hot_site *text_site(struct text *text, uint32_t offset, const char *hotinline,
 			   enum hot_form form, unsigned flags);
 
+/* A site as of text_site(). */
+struct text_row {
+	uint32_t offset;
+	const char *hotinline;
+	enum hot_form form;
+	unsigned flags;
+};
+
+/* Sites in order of their offsets, and text_seal(). Calls lead to the stubs that are among them. */
+void text_rows(struct text *text, const struct text_row *rows, unsigned n);
+
 /* Its bytes are as they must be before patching: remembers them. */
 void text_seal(struct text *text);
 
