@@ -89,7 +89,7 @@ static bool leaf_exists(struct leaves *leaves, uint32_t leaf, uint32_t subleaf)
 	return leaf <= leaves->extended;
 }
 
-/* Each hypervisor interface has a block of 256 leaves; one may stand behind another (Xen behind
+/* Each hypervisor interface has a block of 256 leaves; one may come after another (Xen's after
  * Viridian's), so that its signature need not be in the first. */
 static bool hypervisor_is(struct leaves *leaves, const char *signature)
 {

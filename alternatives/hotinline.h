@@ -18,7 +18,7 @@
  * too, because the stub's own body is a site, of form `stub`.
  *
  * A call is 5 bytes wide. A hotinline may ask for more; its generated wrapper then puts
- * hot_arch_mark() behind the call, a NOP that no compiler or assembler emits by itself. A call
+ * hot_arch_mark() after the call, a NOP that no compiler or assembler emits by itself. A call
  * without that mark is a 5-byte site, for what follows it may be somebody's jump target.
  *
  * do_hotinlines() turns the sites of one module into the code this machine wants:
@@ -41,10 +41,10 @@
  *	otherwise   what does not fit leaves the call or jump on the stub, which was chosen for too
  *
  * The bytes before a call may be prefixes of it (compilers emit 2e e8, and 66 66 48 e8) or the end of
- * another instruction; nobody can tell. So what is written after them must mean the same with those
- * prefixes and without. Of each alternative hotc says after which one it does. After another one, or
- * after several, the padding goes first, because a NOP of 2 to 5 bytes is the same with any prefixes;
- * where there is no room for that NOP the site stays a call.
+ * another instruction; no one can tell which. So what is written after them must mean the same with
+ * those prefixes and without. Of each alternative hotc says after which one it does. After another
+ * one, or after several, the padding goes first, because a NOP of 2 to 5 bytes is the same with any
+ * prefixes; where there is no room for that NOP the site stays a call.
  *
  * A call through the GOT (ff 15, ff 25) whose relocation lets a linker relax it is relaxed by krtld,
  * to a direct call of six bytes, and that is a site (HOT_GOT).

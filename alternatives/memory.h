@@ -1,7 +1,7 @@
 /*
  * The three functions of a C library that alternatives/ and loader/ call, and that every compiler
- * may call by itself (C11 4p6 and GCC's manual, "Language Standards"). Whoever links them supplies
- * them; no other header of a C library is needed.
+ * may call by itself (C11 4p6 and GCC's manual, "Language Standards"). The program that they are
+ * linked into supplies them; no other header of a C library is needed.
  */
 #ifndef HOTINLINE_ALTERNATIVES_MEMORY_H
 #define HOTINLINE_ALTERNATIVES_MEMORY_H

@@ -1,7 +1,7 @@
 /*
  * The boot arguments that unix knows: one table, from which `help` is printed and every word of the
  * line is checked. A word that is not known, or whose value means nothing, is named in a warning and
- * has no effect. main.c hands the line over; whoever wants an argument asks boot_argument().
+ * has no effect. main.c hands the line over; who wants an argument asks boot_argument().
  *
  * Besides the table there are the features (features.c), and the arguments of modules: MODULE.NAME,
  * which the module asks for.

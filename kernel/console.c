@@ -1,13 +1,13 @@
 /*
  * The console as a device, and its keys: they go to the prompt, or while a program runs to that;
- * ^C ends the program. The line is polled: by whoever waits for a key, with other threads' turns in
- * between.
+ * ^C ends the program. The line is polled: by the thread that waits for a key, with other threads'
+ * turns in between.
  */
 #include "kernel/arch/amd64/amd64.h"
 #include "kernel/process.h"
 
 #define CTRL(c)   ((c)&0x1f)
-#define RING_SIZE 256 /* keys that nobody has read yet; a power of two */
+#define RING_SIZE 256 /* keys that are not read yet; a power of two */
 #define CHUNK     128 /* bytes that are written at a time */
 
 static char ring[RING_SIZE];

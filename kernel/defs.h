@@ -176,7 +176,7 @@ struct completion {
 	const char *line;       /* what was typed, up to the cursor */
 	const char *word;       /* what of it is to be completed: the last word, unless moved */
 	size_t length;          /* of the word */
-	char suffix;            /* what goes behind the only candidate; 0: nothing */
+	char suffix;            /* what goes after the only candidate; 0: nothing */
 	bool list;              /* these are line.c's own */
 	unsigned n;             /* candidates */
 	char common[LINE_ROOM]; /* what all of them begin with */
@@ -194,7 +194,7 @@ void line_offer(struct completion *completion, const char *candidate);
 void mdb_shell(const char *command); /* NULL: interactive */
 
 /* mdb_complete.c */
-void mdb_offer_modules(struct completion *completion, const char *behind); /* the loaded ones */
+void mdb_offer_modules(struct completion *completion, const char *after); /* the loaded ones */
 void mdb_offer_symbols(struct completion *completion);
 
 /* mdb_dis.c: a module brings the disassembler. decode() puts the text of the instruction at bytes,

@@ -1,7 +1,7 @@
 /*
  * Programs: static ELF64 executables (ET_EXEC) of the boot archive, put into the current page
- * tables' low half. Called by process.c. A program is checked as it is loaded; whoever is refused
- * has page tables to throw away.
+ * tables' low half. Called by process.c. A program is checked as it is loaded; the caller
+ * throws away the page tables of one that is refused.
  */
 #include "kernel/process.h"
 #include "loader/elf64.h"

@@ -1,5 +1,5 @@
 /*
- * What Tab offers in the debugger: commands behind ::, : and $, modules as an argument of ::modinfo,
+ * What Tab offers in the debugger: commands after ::, : and $, modules as an argument of ::modinfo,
  * ::hotinlines and ::nm, and symbols everywhere else, with MODULE` in front of them or without.
  */
 #include "kernel/mdb.h"
@@ -10,12 +10,12 @@ static void offer_commands(struct completion *completion)
 		line_offer(completion, mdb_commands[i].name);
 }
 
-void mdb_offer_modules(struct completion *completion, const char *behind)
+void mdb_offer_modules(struct completion *completion, const char *after)
 {
 	char name[LINE_ROOM];
 
 	for (const struct krtld_module *m = krtld.first; m; m = m->next) {
-		ksnprintf(name, sizeof(name), "%s%s", m->name, behind);
+		ksnprintf(name, sizeof(name), "%s%s", m->name, after);
 		line_offer(completion, name);
 	}
 }
@@ -29,7 +29,7 @@ static void offer_symbols(struct completion *completion, const struct krtld_modu
 		line_offer(completion, name);
 }
 
-/* Moves the word's start behind the last of these characters. False: there is none of them. */
+/* Moves the word's start after the last of these characters. False: there is none of them. */
 static bool word_behind(struct completion *completion, char c)
 {
 	const char *end = completion->word + completion->length;

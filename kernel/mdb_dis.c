@@ -126,8 +126,8 @@ static void annotate(uint64_t address, const char *instruction)
 
 /* ---- Operands ---- */
 
-/* The number that a text ends in or has in it behind `mark`: "rip + 0x10]". */
-static bool number_behind(const char *text, const char *mark, uint64_t *value)
+/* The number that a text ends in or has in it after `mark`: "rip + 0x10]". */
+static bool number_after(const char *text, const char *mark, uint64_t *value)
 {
 	size_t n = strlen(mark), digits = 0;
 	char number[20];
@@ -142,18 +142,18 @@ static bool number_behind(const char *text, const char *mark, uint64_t *value)
 	return parse_hex(number, value);
 }
 
-/* The address that an instruction names, behind it, if somebody is there. */
+/* The address that an instruction names, after it, with its symbol if there is one. */
 static void name_operand(const char *text, uint64_t next)
 {
 	const char *symbol;
 	uint64_t value, offset, size;
 	char line[96];
 
-	if (number_behind(text, "[rip + ", &value))
+	if (number_after(text, "[rip + ", &value))
 		value = next + value;
-	else if (number_behind(text, "[rip - ", &value))
+	else if (number_after(text, "[rip - ", &value))
 		value = next - value;
-	else if (!number_behind(text, " 0xffffffff", &value))
+	else if (!number_after(text, " 0xffffffff", &value))
 		return;
 	else
 		value |= 0xffffffff00000000;

@@ -1,7 +1,7 @@
 /*
  * Processes: a thread with page tables of its own, that runs a program of the boot archive in user
  * mode. The prompt starts the first (program_run()), they start others; each leaves a status behind
- * for whoever waits. syscall.c and traps.c end them.
+ * for the one who waits. syscall.c and traps.c end them.
  */
 #include "kernel/arch/amd64/amd64.h"
 #include "kernel/arch/amd64/frame.h"
@@ -130,7 +130,7 @@ static void reap(struct process *process)
 	free_process(process);
 }
 
-/* Nobody waits for the children of a process that is over. */
+/* No one waits for the children of a process that is over. */
 static void reap_orphans(void)
 {
 	bool on = interrupts_off();

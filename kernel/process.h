@@ -21,7 +21,7 @@ struct process {
 	struct thread *thread;
 	int pid;
 	int parent; /* its pid; 0: the prompt */
-	int status; /* once it is a zombie: for whoever waits */
+	int status; /* once it is a zombie: for the one who waits */
 	bool zombie;
 	bool killed;     /* it ends before it is back in user mode */
 	uint64_t entry;  /* its first instruction, and .. */
@@ -32,13 +32,13 @@ struct process {
 };
 _Static_assert(sizeof(struct process) <= PAGE_SIZE, "process_spawn() takes one page for it");
 
-/* The arguments of a program, one behind the other. */
+/* The arguments of a program, one after the other. */
 struct arguments {
 	unsigned n;
 	size_t size;
 	char bytes[ARGS_SIZE - 16];
 };
-_Static_assert(sizeof(struct arguments) <= PAGE_SIZE, "whoever fills it in takes one page for it");
+_Static_assert(sizeof(struct arguments) <= PAGE_SIZE, "one page is taken for it");
 
 int process_spawn(const char *path, const struct arguments *arguments);
 

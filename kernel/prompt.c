@@ -137,7 +137,7 @@ static const struct command commands[] = {
      "size and name, as krtld --layout takes them",
      0, 1, run_modinfo},
     {"modload", "MODULE", "load a module from the archive", 1, 1, run_modload},
-    {"modunload", "MODULE", "unload a module that nobody uses", 1, 1, run_modunload},
+    {"modunload", "MODULE", "unload a module that is not in use", 1, 1, run_modunload},
     {"poweroff", "", "end, with the verdict", 0, 0, run_poweroff},
     {"sym", "ADDR|SYMBOL...", "names to addresses and back, with the symbol's size", 1,
      WORDS_MAX - 1, run_sym},
@@ -235,7 +235,7 @@ static void run(char *line)
 		kprintf("usage: %s %s\n", command->name, command->arguments);
 }
 
-/* What Tab offers: commands; behind one that takes a module, modules; else symbols. */
+/* What Tab offers: commands; after one that takes a module, modules; else symbols. */
 static void complete(struct completion *completion)
 {
 	completion->suffix = ' ';

@@ -105,7 +105,7 @@ struct thread *thread_create(const char *name, void (*run)(void *), void *argume
 	thread->root = boot_thread.root;
 	fpu_init(thread);
 	top = (uint64_t *)stack_top(thread);
-	*--top = 0; /* thread_first() is called by nobody, */
+	*--top = 0; /* thread_first() has no caller, */
 	*--top = 0; /* with a stack as the C ABI has it */
 	*--top = (uint64_t)thread_first;
 	*--top = EFLAGS_ONE;

@@ -1,6 +1,6 @@
 /*
  * The kernel's way to users' memory, and the only one: check the range, say where a fault goes, open
- * the window, copy, close it. A fault on the way ends up behind on_fault() with AC clear and the
+ * the window, copy, close it. A fault on the way ends up after on_fault() with AC clear and the
  * handler gone (traps.c), so every function here has one window and two ways out of it. Called by
  * syscall.c and by devices.
  */

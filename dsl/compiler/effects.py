@@ -16,7 +16,7 @@ from .instructions import Effects
 x86 = capstone.x86
 _PUSH = ("push", "pushfq")
 _POP = ("pop", "popfq")
-_STRINGS_KEPT = ("lodsb", "lodsw", "lodsd", "lodsq")  # behind rep, with rcx 0
+_STRINGS_KEPT = ("lodsb", "lodsw", "lodsd", "lodsq")  # after rep, with rcx 0
 _FLAGS_KEPT = ("cmpsb", "cmpsw", "cmpsd", "cmpsq", "scasb", "scasw", "scasd", "scasq")
 _SHIFTS = ("shl", "shr", "sar", "rol", "ror", "rcl", "rcr", "shld", "shrd")
 _REPEATS = (0xF2, 0xF3)
@@ -210,7 +210,7 @@ def _drops_upper_half(name: str, found: _Operands) -> bool:
 def _needed(name: str, read: set[str], found: _Operands, repeated: bool) -> int:
     """What an instruction reads of general and vector registers."""
     if name in ("nop", "endbr64") or name in _PUSH:
-        return 0  # a pushed register is a value of the stack's, whatever it is
+        return 0  # a pushed register is a value of the stack's, of any kind
     if name in _SAME_IS_CONSTANT and found.first and found.first == found.second:
         return 0
     if name in _CONSTANT and found.first and found.constant is not None:

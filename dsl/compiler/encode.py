@@ -1,7 +1,7 @@
 """NASM as the encoder: one run for all alternatives; bytes and fix-ups come from its object.
 
 In the source that NASM gets, each alternative starts with a label of its own, so that `.labels`
-are local to it, and each instruction stands on one line behind a label of NASM's `..@` kind, which
+are local to it, and each instruction stands on one line after a label of NASM's `..@` kind, which
 keeps NASM from taking a misspelt mnemonic for a label or a directive. No declaration can contain
 `?` or `@`, of which those labels are made. The preprocessor is off (-a). A second section holds the
 offsets of the instructions; a third asks NASM whether a hotinline's name means something to it.

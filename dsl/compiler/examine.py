@@ -120,7 +120,7 @@ class Examiner:
             self.refuse(index, "code-into")
 
     def next(self, index: int) -> list[int]:
-        """Where control goes from there; len(code): behind the site."""
+        """Where control goes from there; len(code): the end of the site."""
         found = self.facts[index]
         if not found.branch or found.branch == "call" or index == self.tail_index():
             return [index + 1]

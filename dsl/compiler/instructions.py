@@ -17,7 +17,7 @@ PREFIXES = frozenset(
 )
 
 # Directives and pseudo-instructions of NASM. None of them is an instruction, and each could reach
-# beyond the alternative that it stands in. What is missing here NASM itself refuses behind a label.
+# beyond the alternative that it stands in. What is missing here NASM itself refuses after a label.
 DIRECTIVES = frozenset(
     """
     absolute align alignb at bits common cpu db dd default do dq dt dup dw dy dz endstruc equ extern

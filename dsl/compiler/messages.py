@@ -152,7 +152,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "condition-wide": (
         "`{name}` depends on {count} features, and at most {limit} can be tested exhaustively",
-        "test fewer features, those behind derived ones counted",
+        "test fewer features, with those that derived ones are made of",
     ),
     "never-chosen": (
         "this alternative can never be chosen",

@@ -12,7 +12,7 @@ FEATURES_MAX = 512  # HOT_FEATURES_MAX in alternatives/hotinline.h
 SITE_MAX = 64  # HOT_SITE_MAX
 DEPTH_MAX = 64  # HOT_DEPTH_MAX
 CALL_SIZE = 5  # bytes of a direct call or jmp
-VARIABLES_MAX = 16  # features behind one hotinline: all combinations are tested
+VARIABLES_MAX = 16  # features that one hotinline depends on: all combinations are tested
 
 
 @dataclass(frozen=True, slots=True)

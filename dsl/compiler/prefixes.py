@@ -1,7 +1,7 @@
 """After which prefixes does code mean the same?
 
 The bytes before a site may be prefixes of the call that stood there, or the end of the instruction
-before; nobody can tell (compilers emit 2e e8). Only the first instruction of the code is concerned:
+before; no one can tell which (compilers emit 2e e8). The first instruction alone is concerned:
 it is decoded once as it is and once after each prefix of a class, and compared. Of combinations
 nothing is proven so: after several prefixes only a NOP or a branch may stand.
 """
@@ -43,7 +43,7 @@ _BYTES = {
     "address": (0x67,),
     "rex": tuple(range(0x40, 0x50)),
 }
-_VECTOR = (0x62, 0x8F, 0xC4, 0xC5)  # EVEX, XOP, VEX: undefined behind REX (SDM vol. 2A, 2.3.2)
+_VECTOR = (0x62, 0x8F, 0xC4, 0xC5)  # EVEX, XOP, VEX: undefined after REX (SDM vol. 2A, 2.3.2)
 _CALL_OR_JMP = (0xE8, 0xE9)
 
 _DECODER = disassembler.decoder()

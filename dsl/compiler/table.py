@@ -28,7 +28,7 @@ class Row:
 
 @dataclass(slots=True)
 class Table:
-    features: list[Feature]  # derived ones behind what they use
+    features: list[Feature]  # derived ones after what they use
     hotinlines: list[Hotinline]  # by name
     rows: list[list[Row]] = field(default_factory=list)  # of each hotinline
     first_rows: list[int] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Table:
 
 
 def order(features: list[Feature]) -> list[Feature]:
-    """By name, but each derived feature behind everything that it uses."""
+    """By name, but each derived feature after everything that it uses."""
     by_name = {feature.name: feature for feature in features}
     level: dict[str, int] = {}
     pending = sorted(by_name)

@@ -122,7 +122,7 @@ static void check_archive(void)
 		panic("the boot archive %s", why);
 }
 
-/* Loads unix, and returns the address of its unix_main(). Its sites stay as they are, because nobody
+/* Loads unix, and returns the address of its unix_main(). Its sites stay as they are, because no one
  * has decided yet. */
 static uint64_t load_unix(void)
 {
@@ -162,7 +162,7 @@ void boot_main(uint64_t start_info, uint32_t magic)
 	else
 		pvh_read(start_info, &machine);
 	if (!machine.ram_end)
-		panic("the memory map has no RAM behind the boot program");
+		panic("the memory map has no RAM after the boot program");
 	memory_init(&machine);
 	if (!kas_init(choose_base(machine.cmdline)))
 		panic("no memory for page tables: give QEMU more than -m 16M");

@@ -6,7 +6,7 @@
 
 /* What the machine's firmware says, copied out of its tables. Addresses are physical. */
 struct machine_info {
-	uint64_t ram_start; /* RAM that nobody uses: from here .. */
+	uint64_t ram_start; /* free RAM: from here .. */
 	uint64_t ram_end;   /* .. to here */
 	uint64_t archive;
 	uint64_t archive_size;

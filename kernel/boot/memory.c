@@ -1,7 +1,7 @@
 /*
  * Chooses the RAM that the kernel uses: the largest piece that neither the boot program nor the
  * archive is in. Called by pvh.c and multiboot2.c for each piece that the machine says it has; UEFI
- * cuts the low megabytes up, so the piece behind the boot program may be a small one.
+ * cuts the low megabytes up, so the piece after the boot program may be a small one.
  */
 #include "kernel/boot/boot.h"
 

@@ -12,7 +12,7 @@
 #define NAME_LIMIT  1024 /* bytes of a name, with its NUL */
 #define TRAILER     "TRAILER!!!"
 
-/* The fields behind the magic number, of 8 hexadecimal digits each. */
+/* The fields after the magic number, of 8 hexadecimal digits each. */
 enum { C_FILESIZE = 6, C_NAMESIZE = 11, NFIELDS = 13 };
 static const char *const field_names[NFIELDS] = {
     "c_ino",      "c_mode",     "c_uid",       "c_gid",       "c_nlink",    "c_mtime", "c_filesize",

@@ -1,6 +1,6 @@
 /*
  * The kernel's address space: 64 MiB somewhere in the top 2 GiB, handed out in pages, lowest
- * first, with an unmapped page behind each piece. What is not writable here is not writable
+ * first, with an unmapped page after each piece. What is not writable here is not writable
  * through the physmap either. Used by memory.c for krtld, and for the stack of unix.
  */
 #include "kernel/arch/amd64/amd64.h"

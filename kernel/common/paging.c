@@ -1,7 +1,7 @@
 /*
  * Page tables of four levels and 4 KiB pages (Intel SDM vol. 3A, 4.5). The boot program makes them,
  * unix carries on with the same. Used by kas.c, by the boot program for the physmap, and by
- * whoever must know whether an address is mapped.
+ * all that must know whether an address is mapped.
  */
 #include "kernel/defs.h"
 #include "kernel/arch/amd64/amd64.h"

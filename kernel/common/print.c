@@ -43,7 +43,7 @@ void msgbuf_pause(bool pause)
 	msgbuf_paused = pause;
 }
 
-/* For who does a thing so often that nobody would read what is said of it. A panic speaks again. */
+/* For who does a thing so often that no one would read what is said of it. A panic speaks again. */
 void console_mute(bool mute)
 {
 	muted = mute;
@@ -95,7 +95,7 @@ static void put_number(struct sink *sink, uint64_t value, unsigned base, bool ne
 	put_padded(sink, digits + at, sizeof(digits) - at, how);
 }
 
-/* Flags, width and length. Returns what is behind them. */
+/* Flags, width and length. Returns what comes after them. */
 static const char *parse(const char *format, struct conversion *how)
 {
 	*how = (struct conversion){0};

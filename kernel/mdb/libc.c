@@ -1,6 +1,6 @@
 /*
  * What Capstone wants of a C library and the kernel does not have. The make fragment capstone.mk
- * links it with Capstone and hides all these names, so that they are nobody else's. memcpy, memmove,
+ * links it with Capstone and hides all these names, so that no one else sees them. memcpy, memmove,
  * strcmp and strlen are those of unix.
  */
 #include <stdarg.h>
@@ -15,15 +15,15 @@
 
 void __stack_chk_fail(void) __attribute__((noreturn));
 
-/* Pieces lie one behind the other, each with its size before it. The last can be given back. */
+/* Pieces lie one after the other, each with its size before it. The last can be given back. */
 static uint8_t arena[ARENA_SIZE] __attribute__((aligned(ALIGN)));
 static size_t used;
 
 struct piece {
-	size_t size; /* bytes behind this header, a multiple of ALIGN */
+	size_t size; /* bytes after this header, a multiple of ALIGN */
 	uint64_t reserved;
 };
-_Static_assert(sizeof(struct piece) == ALIGN, "what is behind it stays aligned");
+_Static_assert(sizeof(struct piece) == ALIGN, "what comes after it stays aligned");
 
 void *malloc(size_t size)
 {

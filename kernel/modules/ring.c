@@ -1,5 +1,5 @@
 /*
- * A ring of requests for a device that reads memory behind the cache's back: a request is written
+ * A ring of requests for a device that reads memory without asking the cache: a request is written
  * back to memory before the device may see its number. The device is played by the module itself.
  */
 #include "hotinline.h"

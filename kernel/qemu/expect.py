@@ -35,7 +35,7 @@ def absorb(size: int) -> bytes:
 
 
 def mark(size: int) -> bytes:
-    """What a wrapper puts behind the call of a wide hotinline."""
+    """What a wrapper puts after the call of a wide hotinline."""
     marks = b""
     while size:
         step = 10 if size > 11 else 9 if size == 11 else size

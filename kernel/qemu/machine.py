@@ -39,7 +39,7 @@ POLL = 0.01  # seconds between two looks at a condition that nothing announces
 
 
 class Verdict(enum.Enum):
-    """How a run ended; each means something else for whoever must act on it."""
+    """How a run ended; each means something else for the one who must act on it."""
 
     PASS = "pass"
     FAIL = "fail"

@@ -25,7 +25,7 @@ from machine import Config, Ended, Machine, Result, Verdict
 from table import Table, read_table
 
 CPUS = ("Nehalem", "max")  # without SMAP, and with all that TCG has
-DAY = 86400.0  # seconds: nobody talks longer
+DAY = 86400.0  # seconds: no one talks longer
 CTRL_A = 0x01
 MESSAGES = 2  # lines of QEMU's messages that are shown
 

@@ -8,7 +8,7 @@
 #define ADDRESS  0x8050ff0ul
 #define FLAGS_AC (1ul << 18)
 
-/* user.ld puts it first behind the data: so large, ADDRESS is in it. */
+/* user.ld puts it first after the data: so large, ADDRESS is in it. */
 static uint8_t memory[16 * PAGE_SIZE];
 
 static void set_ac(void)

@@ -38,7 +38,7 @@ static uint64_t bad[NBAD] = {
     0,                      /* NULL */
     1,                      /* NULL, unaligned */
     PAGE_SIZE - 1,          /* ends in a page that is not mapped either */
-    0x10000,                /* a page that nobody mapped */
+    0x10000,                /* a page that is not mapped */
     0x10001,                /* ... unaligned */
     PHYSMAP,                /* the kernel's view of physical memory */
     PHYSMAP - 4,            /* ... begins before it, where no address is canonical */
@@ -163,13 +163,13 @@ static void processes(void)
 	expect("spawn what is no program", spawn("modules/vmloop.ko", argv), -ENOEXEC);
 	expect("spawn with too many arguments", spawn("bin/hello", many), -E2BIG);
 	expect("spawn with a large argument", spawn("bin/hello", one), -E2BIG);
-	expect("wait for nobody", wait(0, NULL), -ECHILD);
+	expect("wait without a child", wait(0, NULL), -ECHILD);
 	expect("wait for oneself", wait(getpid(), NULL), -ECHILD);
 	expect("wait for no process", wait(NO_PROCESS, NULL), -ECHILD);
 	expect("wait for a negative one", wait(-5, NULL), -EINVAL);
 	expect("kill no process", syscall(SYS_kill, NO_PROCESS, 0, 0, 0, 0, 0), -ESRCH);
 	expect("kill a negative one", syscall(SYS_kill, -1, 0, 0, 0, 0, 0), -ESRCH);
-	expect("kill nobody", syscall(SYS_kill, 0, 0, 0, 0, 0, 0), -ESRCH);
+	expect("kill process 0", syscall(SYS_kill, 0, 0, 0, 0, 0, 0), -ESRCH);
 }
 
 /* A child's status that cannot be handed over: the error says so. */
@@ -177,7 +177,7 @@ static void statuses(void)
 {
 	char *argv[] = {(char *)(uint64_t) "hello", NULL};
 
-	for (unsigned i = 1; i < NBAD; i++) { /* not NULL, which means nobody asks */
+	for (unsigned i = 1; i < NBAD; i++) { /* not NULL, which means that no status is wanted */
 		int pid = spawn("bin/badargs", argv);
 
 		expect("spawn a child", pid > 0, true);

@@ -17,7 +17,7 @@ static uint64_t get_flags(void)
 	return flags;
 }
 
-/* One system call with these flags set; returns the flags behind it. */
+/* One system call with these flags set; returns the flags after it. */
 static uint64_t call_with(uint64_t flags)
 {
 	uint64_t after;
@@ -55,9 +55,9 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
 		uint64_t after = call_with(sets[i]) & (AC | DF | NT);
 
-		nwrong += !check(after == sets[i], "flags behind a system call", (long)after);
+		nwrong += !check(after == sets[i], "flags after a system call", (long)after);
 		after = spin_with(sets[i]) & (AC | DF | NT);
-		nwrong += !check(after == sets[i], "flags behind interrupts", (long)after);
+		nwrong += !check(after == sets[i], "flags after interrupts", (long)after);
 	}
 	nwrong += !check(!(get_flags() & (AC | DF | NT)), "flags at rest", (long)get_flags());
 	kprintf("flags: %u wrong\n", nwrong);

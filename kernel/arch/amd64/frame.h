@@ -1,6 +1,6 @@
 /*
  * What the entry code of trap_entry.asm leaves on the kernel stack: the interrupted registers, the
- * vector, and what the CPU pushed. A system call makes the same. Whoever handles a trap may change
+ * vector, and what the CPU pushed. A system call makes the same. What handles a trap may change
  * it; the way back restores all of it.
  */
 #ifndef HOTINLINE_KERNEL_FRAME_H

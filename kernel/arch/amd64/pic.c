@@ -8,7 +8,7 @@
 #include "kernel/arch/amd64/frame.h"
 #include "kernel/defs.h"
 
-#define FIRST   0x20 /* command; data is the port behind it */
+#define FIRST   0x20 /* command; data is the port after it */
 #define SECOND  0xa0
 #define INIT    0x11 /* initialise, with a fourth command word */
 #define CASCADE 2    /* the first one's input that the second is at */

@@ -22,7 +22,7 @@ struct tss {
 	uint64_t ist[7];
 	uint64_t reserved2;
 	uint16_t reserved3;
-	uint16_t io_bitmap; /* behind the end: users may reach no port */
+	uint16_t io_bitmap; /* past the end: users may reach no port */
 } __attribute__((packed));
 _Static_assert(sizeof(struct tss) == 104, "Intel SDM vol. 3A, figure 7-11");
 
@@ -130,7 +130,7 @@ void segments_init(uint64_t nmi_entry)
 	asm volatile("lidt %0" : : "m"(pointer));
 }
 
-/* There is one task state segment, the first CPU's: whoever else is interrupted stays on its stack. */
+/* There is one task state segment, the first CPU's: another that is interrupted stays on its stack. */
 void segments_rest(void)
 {
 	static struct gate table[NEXCEPTIONS];

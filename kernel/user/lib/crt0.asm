@@ -1,4 +1,4 @@
-; Where a user program begins: the number of arguments is at rsp, behind it the arguments' addresses
+; Where a user program begins: the number of arguments is at rsp, after it the arguments' addresses
 ; and a null (psABI, 3.4.1). Calls main(argc, argv); what that returns is the exit status.
 
 	section .text

@@ -58,7 +58,7 @@ $(HOT_STUBS): $(HOT_OUT)/hotstubs.asm
 	$(HOT_Q)$(hot-assemble) -o $@ $<
 	$(HOT_Q)echo $(call hot-quote,$(hot-assemble)) >$@.command
 
-# $(call hot-check,KERNEL,MODULES): refuses names that nobody declared, and what krtld would.
+# $(call hot-check,KERNEL,MODULES): refuses names that are not declared, and what krtld would.
 define hot-check
 $(HOTC) check --json $(HOT_OUT)/hotinline.json --kernel $(1) $(2)
 endef
