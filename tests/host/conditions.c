@@ -190,6 +190,16 @@ Test(selection, a_hotinline_with_only_a_baseline_has_that)
 	cr_expect_eq(hot_select(&table->t, &all, 0), 0);
 }
 
+Test(selection, a_hotinline_that_is_not_in_the_table_has_no_alternative)
+{
+	struct table *table = five_ways();
+	struct hot_features all = {{3}};
+
+	cr_expect_eq(hot_select(&table->t, &all, table->t.nhotinlines - 1), 0);
+	cr_expect_eq(hot_select(&table->t, &all, table->t.nhotinlines), HOT_NONE);
+	cr_expect_eq(hot_select(&table->t, &all, UINT32_MAX), HOT_NONE);
+}
+
 Test(decision, choices_of_all_hotinlines_are_sealed)
 {
 	const struct hot_table *table = table_common();

@@ -186,6 +186,52 @@ Test(features, an_old_kvm_says_0_and_has_leaf_40000001)
 	cr_expect(!has(&cpu, table, "kvm") && !has(&cpu, table, "clock"), "no hypervisor bit");
 }
 
+Test(features, a_hypervisor_is_its_whole_signature)
+{
+	struct table *table = table_new();
+	struct cpu cpu;
+
+	table_signature(table, "kvm", HOT_HYPERVISOR, "KVMKVMKVM");
+	cpu_make(&cpu, 7, 0);
+	cpu_hypervisor(&cpu, 0x40000000, "KVMKVMKVM", 0x40000001);
+	cr_expect(has(&cpu, table, "kvm"));
+	cpu_hypervisor(&cpu, 0x40000000, "KVMKVMKVMKVM", 0x40000001);
+	cr_expect(!has(&cpu, table, "kvm"), "another begins with its name");
+	cpu_hypervisor(&cpu, 0x40000000, "KVMKVMKV", 0x40000001);
+	cr_expect(!has(&cpu, table, "kvm"), "its name begins with another");
+}
+
+/* Blocks begin at 40000000, 40000100 … 4000ff00; what is not there ends no search. */
+Test(features, a_hypervisor_is_found_in_any_of_256_blocks)
+{
+	static const uint32_t blocks[] = {0x40000000, 0x40000100, 0x40000200, 0x40000300,
+					  0x40000400, 0x40008000, 0x4000fe00, 0x4000ff00};
+
+	for (unsigned i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
+		struct table *table = table_new();
+		struct cpu cpu;
+
+		table_signature(table, "xen", HOT_HYPERVISOR, "XenVMMXenVMM");
+		cpu_make(&cpu, 7, 0);
+		cpu_hypervisor(&cpu, blocks[i], "XenVMMXenVMM", blocks[i] + 4);
+		cr_expect(has(&cpu, table, "xen"), "at %x, behind blocks that are not there",
+			  blocks[i]);
+	}
+}
+
+Test(features, a_hypervisor_is_found_in_no_block_after_the_256th)
+{
+	struct table *table = table_new();
+	struct cpu cpu;
+
+	table_signature(table, "xen", HOT_HYPERVISOR, "XenVMMXenVMM");
+	cpu_make(&cpu, 7, 0);
+	cpu_hypervisor(&cpu, 0x40010000, "XenVMMXenVMM", 0x40010004);
+	cr_expect(!has(&cpu, table, "xen"), "at 40010000");
+	cpu_hypervisor(&cpu, 0x40000080, "XenVMMXenVMM", 0x40000084);
+	cr_expect(!has(&cpu, table, "xen"), "at 40000080, where no block begins");
+}
+
 Test(features, a_block_of_a_hypervisor_ends_within_its_256_leaves)
 {
 	struct table *table = table_new();
@@ -224,6 +270,28 @@ Test(features, a_cpu_without_leaf_1_has_no_hypervisor)
 	cpu_make(&cpu, 0, 0);
 	cpu_hypervisor(&cpu, 0x40000000, "XenVMMXenVMM", 0x40000004);
 	cr_expect(!has(&cpu, table, "xen"));
+	cpu_vendor(&cpu, "GenuineInte\xec"); /* leaf 0's ecx, which leaf 1 has, too */
+	cr_expect(!has(&cpu, table, "xen"), "another leaf's data have the bit");
+	cpu_regs(&cpu, 0, 0)[0] = 1;
+	cr_expect(has(&cpu, table, "xen"), "leaf 1 is the highest");
+}
+
+/* Its features are nobody's, whatever is in them. */
+Test(features, a_table_that_is_refused_has_none)
+{
+	struct table *table = table_new();
+	struct cpu cpu;
+
+	table_boot(table, "up");
+	cpu_make(&cpu, 7, 0);
+	cpu.boot = "up";
+	cr_expect(has(&cpu, table, "up"));
+	table->t.entry = 1;
+	cr_expect_eq(hot_table_check(&table->t), HOT_E_TABLE);
+	cr_expect(!has(&cpu, table, "up"), "a table that is out of range");
+	table->t.entry = 0;
+	table->t.layout = 0;
+	cr_expect(!has(&cpu, table, "up"), "a table of another layout");
 }
 
 Test(features, a_boot_feature_is_the_kernels_to_say)
