@@ -4,6 +4,7 @@ controller gets the monitor's NMI directly, at a time when the kernel has not se
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import tempfile
@@ -58,10 +59,10 @@ class Debugger:
 
 
 @contextmanager
-def debugged(args: str) -> Iterator[tuple[Machine, Debugger]]:
+def debugged(args: str, cpu: str = "max,-apic") -> Iterator[tuple[Machine, Debugger]]:
     """A machine that waits for its debugger before the first instruction."""
     with tempfile.TemporaryDirectory(prefix="hotinline-") as folder, \
-            booted(args=args, cpu="max,-apic", extra=("-S",)) as machine, \
+            booted(args=args, cpu=cpu, extra=("-S",)) as machine, \
             socket.socket(socket.AF_UNIX) as connection:
         machine.monitor(f"gdbserver unix:{folder}/gdb,server=on,wait=off")
         connection.settimeout(LIMIT)
@@ -140,3 +141,27 @@ def test_peers_24_an_nmi_while_unix_is_patched_is_told_unless_it_is_asked_for() 
         result = machine.finish("")
     assert result.verdict is Verdict.PANIC
     assert "1 non-maskable interrupts before unix was patched" in result.reason
+
+
+CR4_SMAP = 1 << 21
+
+
+@pytest.mark.parametrize("cpu, smap", [("max,-apic", True), ("Nehalem,-apic", False)])
+def test_smap_is_on_after_every_site_of_unix_is_written_and_never_before(cpu: str,
+                                                                         smap: bool) -> None:
+    """While they are patched, the entry code and the copies open and close no window."""
+    at, _ = addresses("do_hotinlines", "commit", "kas_unalias", "traps_patched")
+    seen: list[tuple[int, bool]] = []
+    with debugged("nokaslr", cpu) as (machine, debugger):
+        for name, address in at.items():
+            debugger.stop_at(address)
+        while not seen or seen[-1][0] != at["traps_patched"]:
+            rip, _ = debugger.go()
+            found = re.search(r"CR4=([0-9a-f]+)", machine.monitor("info registers"))
+            assert found
+            seen.append((rip, bool(int(found[1], 16) & CR4_SMAP)))
+            debugger.stop_at(rip, False)
+        debugger.connection.sendall(b"$D#44")
+    assert set(at.values()) == {rip for rip, _ in seen}
+    assert seen[-1] == (at["traps_patched"], smap)
+    assert not any(on for _, on in seen[:-1])

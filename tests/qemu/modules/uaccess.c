@@ -68,6 +68,37 @@ static void good_ranges(void)
 	check(!window_is_open(), "no window is left open");
 }
 
+/* What is mapped ends before USER_END: no copy can tell whether the limit is where it shall be. */
+static void limits(void)
+{
+	static const struct {
+		uint64_t address;
+		size_t n;
+		bool good;
+	} ranges[] = {
+	    {0, 0, true},
+	    {0, 1, true},
+	    {0, USER_END, true},
+	    {0, USER_END + 1, false},
+	    {1, USER_END - 1, true},
+	    {1, USER_END, false},
+	    {USER_END - 1, 1, true},
+	    {USER_END - 1, 2, false},
+	    {USER_END, 0, true},
+	    {USER_END, 1, false},
+	    {USER_END + 1, 0, false},
+	    {USER_END + 1, UINT64_MAX, false},
+	    {1, UINT64_MAX, false},
+	    {UINT64_MAX, 0, false},
+	    {UINT64_MAX, 1, false},
+	    {UINT64_MAX, UINT64_MAX, false},
+	};
+
+	for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+		check(user_range(ranges[i].address, ranges[i].n) == ranges[i].good,
+		      "a user's range ends at USER_END, and not one byte after it");
+}
+
 static void bad_ranges(void)
 {
 	static const uint64_t bad[] = {0,
@@ -225,6 +256,7 @@ static void switches(void)
 int _init(void)
 {
 	good_ranges();
+	limits();
 	bad_ranges();
 	strings();
 	kernel_copies();
