@@ -5,6 +5,8 @@ OSFXSR, SCE, SSE, SSE2), and clflush, which comes with SSE2 (SDM vol. 2A, CLFLUS
 have it). Everything later has a bit (Intel SDM vol. 2, CPUID and each instruction's page; AMD APM
 vol. 3, appendix D), and stands here: by mnemonic, or by the group that Capstone puts it into. NOPs
 on CPUs without it need nothing: endbr64, pause, and the prefixes of HLE and MPX.
+
+Compared with Linux: tools/arch/x86/kcpuid/cpuid.csv; PadLock, RMPREAD: asm/cpufeatures.h.
 """
 
 from __future__ import annotations

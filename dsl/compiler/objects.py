@@ -14,7 +14,7 @@ from elftools.common.exceptions import ELFError  # type: ignore[import]
 from elftools.elf.elffile import ELFFile  # type: ignore[import]
 from elftools.elf.sections import SymbolTableSection  # type: ignore[import]
 
-from . import names, references, sections
+from . import names, references, sections, tables
 from .report import Errors
 
 # Names that a linker makes, and krtld does too.
@@ -57,7 +57,9 @@ def _refusal(elf: Any, data: bytes) -> tuple[str, str] | None:
         return "not relocatable", _RELINK
     if elf["e_machine"] != "EM_X86_64" or elf.elfclass != 64:
         return "not for amd64", "compile it for amd64"
-    fault = sections.fault(data)  # pyelftools chokes on some of what it refuses
+    headers = sections.read(data)
+    # pyelftools cannot read some of what these refuse.
+    fault = sections.fault(data, headers) or tables.fault(data, headers)
     if fault:
         return fault
     slim = any(section.name.startswith(".gnu.lto_") for section in elf.iter_sections())

@@ -34,7 +34,7 @@ _EHDR = struct.Struct("<16sHHIQQQIHHHHHH")
 _SHDR = struct.Struct("<IIQQQQIIQQ")
 _SYM = struct.Struct("<IBBHQQ")
 
-_NULL, _SYMTAB, _NOBITS = 0, 2, 8
+_NULL, SYMTAB, NOBITS = 0, 2, 8
 _TABLES = {
     9: "SHT_REL", 19: "SHT_RELR", 0x40000014: "SHT_CREL", 0x60000001: "SHT_ANDROID_REL",
     0x60000002: "SHT_ANDROID_RELA", 0x6FFFFF00: "SHT_ANDROID_RELR",
@@ -42,19 +42,25 @@ _TABLES = {
 _UNWIND = 0x70000001
 _HARMLESS = [(0, 11), (14, 18), (0x6FFF4C00, 0x6FFF4CFF), (0x6FFFFFF5, 0x6FFFFFFF)]
 _LOADABLE = frozenset([1, 2, 3, 4, 7, 8, 14, 15, 16, _UNWIND])
-_ALLOC, _INFO_LINK, _OS_NONCONFORMING = 2, 0x40, 0x100
+_WRITE, _ALLOC, EXEC, _INFO_LINK, _LINK_ORDER, _OS_NONCONFORMING, _TLS, _COMPRESSED = (
+    1, 2, 4, 0x40, 0x80, 0x100, 0x400, 0x800
+)  # fmt: skip
+_ALIGN_MAX = 0x200000  # KRTLD_ALIGN_MAX
 _BINDINGS = frozenset([0, 1, 2, 10])
 _AGAIN = "build it again, with tools that write what the gABI has"
 
 
 @dataclass
-class _Section:
+class Section:
     name: str
     type: int
     flags: int
     offset: int
     size: int
+    link: int
     info: int
+    align: int
+    entsize: int
 
     @property
     def loaded(self) -> bool:
@@ -73,14 +79,15 @@ def stranger(data: bytes) -> Refusal | None:
     ends = [_EHDR.size, table + max(count, 1 if table else 0) * _SHDR.size]
     if max(ends) <= len(data):
         rows = [_SHDR.unpack_from(data, table + i * _SHDR.size) for i in range(count)]
-        ends += [row[4] + row[5] for row in rows if row[1] not in (_NULL, _NOBITS)]
+        ends += [row[4] + row[5] for row in rows if row[1] not in (_NULL, NOBITS)]
     if max(ends) > len(data):
         why = f"cut off: it has {len(data)} bytes, and its contents end at {max(ends)}"
         return why, "copy it again, or build it again"
     return None
 
 
-def _sections(data: bytes) -> list[_Section]:
+def read(data: bytes) -> list[Section]:
+    """The section headers of an object."""
     header = _EHDR.unpack_from(data)
     table, count, names = header[6], header[12], header[13]
     first = _SHDR.unpack_from(data, table)
@@ -88,15 +95,15 @@ def _sections(data: bytes) -> list[_Section]:
     rows = [_SHDR.unpack_from(data, table + i * _SHDR.size) for i in range(count)]
     strings = data[rows[names][4] : rows[names][4] + rows[names][5]]
     return [
-        _Section(
+        Section(
             strings[row[0] : strings.index(b"\0", row[0])].decode("utf-8", "surrogateescape"),
-            row[1], row[2], row[4], row[5], row[7],
+            row[1], row[2], *row[4:],
         )
         for row in rows
     ]  # fmt: skip
 
 
-def _table_fault(section: _Section, sections: list[_Section]) -> Refusal | None:
+def _table_fault(section: Section, sections: list[Section]) -> Refusal | None:
     """A table that relocates what is loaded, in a form that krtld does not read."""
     target = section.info if section.info < len(sections) else 0
     harmless = target and not sections[target].loaded
@@ -116,17 +123,32 @@ def _table_fault(section: _Section, sections: list[_Section]) -> Refusal | None:
     return None
 
 
-def _section_fault(section: _Section) -> Refusal | None:
+def _section_fault(section: Section, count: int) -> Refusal | None:
     if section.loaded and section.type not in _LOADABLE:
         why = f"section {section.name} is to be loaded, and its type {section.type:#x} is unknown"
         return why, "give it the type @progbits"
     if section.loaded and section.flags & _OS_NONCONFORMING:
         why = f"section {section.name} wants what krtld does not know (SHF_OS_NONCONFORMING)"
         return why, "build it without that flag"
+    if section.loaded and section.flags & _TLS:
+        why = f"section {section.name} is thread-local (SHF_TLS), which is not supported"
+        return why, "use a variable that is not thread-local"
+    if section.loaded and section.flags & _COMPRESSED:
+        why = f"section {section.name} is to be loaded, and is compressed (SHF_COMPRESSED)"
+        return why, "build it without that flag"
+    if section.loaded and section.flags & _WRITE and section.flags & EXEC:
+        why = f"section {section.name} is writable and executable"
+        return why, "put code and data into sections of their own"
+    if section.loaded and (section.align & (section.align - 1) or section.align > _ALIGN_MAX):
+        why = f"section {section.name} has an alignment of {section.align:#x}, which is not a power"
+        return f"{why} of two up to {_ALIGN_MAX:#x}", "align it to a page or less"
+    if section.flags & _LINK_ORDER and section.link >= count:
+        why = f"section {section.name} follows section {section.link} (SHF_LINK_ORDER)"
+        return f"{why}, and there are {count}", _AGAIN
     return None
 
 
-def _symbol_fault(data: bytes, symtab: _Section) -> Refusal | None:
+def _symbol_fault(data: bytes, symtab: Section) -> Refusal | None:
     at = data[symtab.offset : symtab.offset + symtab.size // _SYM.size * _SYM.size]
     for index, (name, info, _, section, _, _) in enumerate(_SYM.iter_unpack(at)):
         if info >> 4 not in _BINDINGS:
@@ -137,12 +159,11 @@ def _symbol_fault(data: bytes, symtab: _Section) -> Refusal | None:
     return None
 
 
-def fault(data: bytes) -> Refusal | None:
+def fault(data: bytes, sections: list[Section]) -> Refusal | None:
     """The first thing in an object of amd64 that krtld does not understand, and so refuses."""
-    sections = _sections(data)
     for section in sections[1:]:
-        found = _table_fault(section, sections) or _section_fault(section)
-        if section.type == _SYMTAB:
+        found = _table_fault(section, sections) or _section_fault(section, len(sections))
+        if section.type == SYMTAB:
             found = found or _symbol_fault(data, section)
         if found:
             return found
@@ -151,7 +172,7 @@ def fault(data: bytes) -> Refusal | None:
 
 def set_ends(data: bytes) -> Iterator[str]:
     """The symbols that krtld defines, as a linker does, at the ends of loaded sections."""
-    for section in _sections(data)[1:]:
+    for section in read(data)[1:]:
         if section.loaded and section.name.isascii() and section.name.isidentifier():
             yield f"__start_{section.name}"
             yield f"__stop_{section.name}"
