@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from compiler import logic, table
 from compiler.logic import Tree
 from support import compile_text
+from test_tree import holds as json_holds
 
 NAMES = ["a", "b", "v", "w", "d"]  # d is derived; v and w are vendors
 DECLARED = """\
@@ -26,7 +28,7 @@ def _random(source: random.Random, names: list[str], depth: int = 3) -> Tree:
         return ("feature", source.choice(names))
     if kind == "not":
         return ("not", _random(source, names, depth - 1))
-    return (kind, *(_random(source, names, depth - 1) for _ in range(source.randint(2, 3))))
+    return (kind, *(_random(source, names, depth - 1) for _ in range(source.randint(2, 5))))
 
 
 def holds(tree: Tree, machine: dict[str, bool]) -> bool:
@@ -89,14 +91,13 @@ def test_never_chosen_and_not_guaranteed_are_exact(seed: int, tmp_path: Path) ->
     assert kinds == {"never-chosen", "not-guaranteed"}  # the test tries both
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_programs_and_texts_mean_what_their_tree_means(seed: int) -> None:
-    source = random.Random(seed)
-    tree = _random(source, NAMES, 5)
-    truth = logic.Truth(NAMES)
+def _judge(tree: Tree, names: list[str]) -> None:
+    """Its program and its truth table, and the program of what is read back of its JSON."""
+    truth = logic.Truth(names)
     column = truth.table(tree)
-    program = logic.postfix(tree, NAMES.index)
-    for number in range(1 << len(NAMES)):
+    program = logic.postfix(tree, names.index)
+    described = json.dumps(logic.as_json(tree))
+    for number in range(1 << len(names)):
         machine = {name: bool(number >> i & 1) for i, name in enumerate(truth.variables)}
         assert bool(column >> number & 1) == holds(tree, machine)
         stack: list[bool] = []
@@ -107,8 +108,36 @@ def test_programs_and_texts_mean_what_their_tree_means(seed: int) -> None:
                 right, left = stack.pop(), stack.pop()
                 stack.append(left and right if op == logic.OP_AND else left or right)
             else:
-                stack.append(machine[NAMES[op]])
+                stack.append(machine[names[op]])
         assert stack == [holds(tree, machine)]
+        features = {name for name, value in machine.items() if value}
+        assert json_holds(json.loads(described), features) == holds(tree, machine)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_programs_and_texts_mean_what_their_tree_means(seed: int) -> None:
+    _judge(_random(random.Random(seed), NAMES, 5), NAMES)
+
+
+@pytest.mark.parametrize("operator", ["and", "or"])
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 8])
+def test_an_operator_means_the_same_of_any_number_of_operands(operator: str, count: int) -> None:
+    """Alone, negated, and as an operand of the other."""
+    names = [f"f{number}" for number in range(count)]
+    tree: Tree = (operator, *(("feature", name) for name in names))
+    other = "or" if operator == "and" else "and"
+    assert logic.names(tree) == set(names)
+    for each in (tree, ("not", tree), (other, tree, ("not", tree[-1]), *tree[1:3])):
+        _judge(each, names)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_of_a_group_at_most_one_holds(count: int) -> None:
+    names = [f"f{number}" for number in range(count)]
+    truth = logic.Truth(names)
+    table = truth.at_most_one(names)
+    for number in range(1 << count):
+        assert bool(table >> number & 1) == (bin(number).count("1") <= 1)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -275,6 +275,10 @@ Test(bounds, an_offset_near_4_gib_does_not_wrap)
 		text_site(text, 0, "xsmap", HOT_CALL, 0)->offset = offsets[i];
 		text_seal(text);
 		text_expect_refusal(text, HOT_E_BOUNDS);
+		/* Nor is it the stub's distance that stops it. */
+		text->machine->stubs[text->sites[0].hotinline] =
+		    text->text.address + offsets[i] + 16;
+		text_expect_refusal(text, HOT_E_BOUNDS);
 	}
 }
 
