@@ -280,7 +280,7 @@ smap: all
 ##test-dsl      hotc
 ##test-qemu     the kernel on a matrix of machines
 test: all tests-built
-	@$(PYTHON) tests/run.py qemu dsl host build oracle real bench fuzz
+	@$(PYTHON) tests/run.py qemu dsl host build oracle real bench fuzz mutants
 test-build: all
 	@$(PYTHON) tests/run.py build
 test-host: build/tests/host-tests build/bin/krtld
@@ -343,6 +343,7 @@ lint: all tests-built
 	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter tests/real/%,$(PY_FILES))
 	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter tests/oracle/%,$(PY_FILES))
 	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter tests/build/%,$(PY_FILES))
+	$(Q)$(PYTHON) -m mypy --no-error-summary $(filter tests/mutants/%,$(PY_FILES))
 	$(Q)if command -v ruff >/dev/null; then ruff check $(PY_FILES); fi
 	@echo "lint: clean"
 

@@ -29,6 +29,7 @@ SUITES: dict[str, list[str]] = {
     "bench": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/bench"],
     "fuzz": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/fuzz"],
     "oracle": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/oracle"],
+    "mutants": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/mutants"],
     "qemu": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/qemu"],
 }
 
