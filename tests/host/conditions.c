@@ -248,6 +248,21 @@ Test(find, every_hotinline_is_found_by_its_name)
 			     table->hotinlines[i].name);
 }
 
+/* strcmp order, in which no byte is negative. */
+Test(find, names_are_in_the_order_of_their_bytes)
+{
+	static const char *const names[] = {"a", "a\x7f", "a\x80", "b", "\xc3\xa9"};
+	struct table *table = table_new();
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		table_hotinline(table, names[i], 5);
+		table_alternative(table, NULL, "90", false);
+	}
+	cr_expect_eq(hot_table_check(&table->t), HOT_OK);
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		cr_expect_eq(hot_find(&table->t, names[i]), i, "%s", names[i]);
+}
+
 Test(find, a_name_that_is_none_is_not_found)
 {
 	static const char *const names[] = {"",      "a",          "coun",   "countt",

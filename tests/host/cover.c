@@ -63,6 +63,29 @@ Test(cover, a_text_that_holds_a_stub_must_have_it_among_its_sites)
 	text_expect(text, 0x20, "89 f8 c3 cc cc cc");
 }
 
+/* Of the right form and hotinline, and of every hotinline to the last. */
+Test(cover, another_site_at_a_stub_does_not_cover_it)
+{
+	struct text *text = with_stubs("smap", 0);
+	unsigned last = text->machine->table->nhotinlines - 1;
+	struct hot_site *site;
+
+	text->text.nsites = hot_add_stubs(text->machine, &text->text, text->sites, 1, TEXT_SITES);
+	site = &text->sites[2];
+	cr_assert_eq(site->form, HOT_STUB);
+	cr_expect_eq(hot_uncovered(text->machine, &text->text, 1), HOT_NONE);
+	site->form = HOT_CALL;
+	cr_expect_eq(hot_uncovered(text->machine, &text->text, 1), site->hotinline, "a call");
+	site->form = HOT_JMP;
+	cr_expect_eq(hot_uncovered(text->machine, &text->text, 1), site->hotinline, "a jmp");
+	site->form = HOT_STUB;
+	text->machine->stubs[last] = text->machine->stubs[site->hotinline];
+	text->machine->stubs[site->hotinline] = 0;
+	cr_expect_eq(hot_uncovered(text->machine, &text->text, 1), last, "another hotinline");
+	site->hotinline = (uint16_t)last;
+	cr_expect_eq(hot_uncovered(text->machine, &text->text, 1), HOT_NONE);
+}
+
 /* Twins: stubs elsewhere need not be in this text. */
 Test(cover, stubs_outside_of_the_text_are_not_its_own)
 {

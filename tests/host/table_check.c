@@ -88,6 +88,9 @@ Test(table, what_is_missing_or_of_a_wrong_size_is_refused)
 	REFUSE(HOT_E_TABLE, t.conditions, NULL);
 	REFUSE(HOT_E_TABLE, t.code, NULL);
 	REFUSE(HOT_E_TABLE, t.entry, 1);
+	REFUSE(HOT_E_TABLE, t.entry, 3);
+	REFUSE(HOT_E_TABLE, t.entry, 5);
+	REFUSE(HOT_E_TABLE, t.entry, 8);
 	REFUSE(HOT_E_TABLE, hotinlines[0].nalternatives, 0);
 	REFUSE(HOT_E_TABLE, hotinlines[0].size, 4);
 	REFUSE(HOT_E_TABLE, hotinlines[0].size, 6);
@@ -103,6 +106,38 @@ Test(table, what_is_missing_or_of_a_wrong_size_is_refused)
 	REFUSE(HOT_E_TABLE, features[0].source, NULL);
 	REFUSE(HOT_E_TABLE, symbols[0], NULL);
 	REFUSE(HOT_E_TABLE, conditions[table->t.nconditions - 1], 0); /* never ends */
+}
+
+/* Of code that would fit a narrower one, too. */
+Test(table, a_site_has_5_bytes_or_7_to_64)
+{
+	for (unsigned size = 0; size <= HOT_SITE_MAX + 2; size++) {
+		bool good = size == 5 || (size >= 7 && size <= HOT_SITE_MAX);
+		struct table *table = table_new();
+
+		table_hotinline(table, "one", size);
+		table_alternative(table, NULL, "90", false);
+		if (good)
+			cr_expect_eq(hot_table_check(&table->t), HOT_OK, "size %u", size);
+		else
+			refuse(table, HOT_E_TABLE, "a size");
+	}
+}
+
+Test(table, there_are_512_features_at_most)
+{
+	static struct hot_feature features[HOT_FEATURES_MAX + 1];
+	struct table *table = table_copy(table_common());
+
+	for (unsigned i = 0; i <= HOT_FEATURES_MAX; i++)
+		features[i] =
+		    (struct hot_feature){.name = "up", .source = "boot", .kind = HOT_BOOT};
+	table->t.features = features;
+	table->t.nfeatures = HOT_FEATURES_MAX;
+	cr_expect_eq(hot_table_check(&table->t), HOT_OK);
+	table->t.nfeatures++;
+	refuse(table, HOT_E_TABLE, "a feature more");
+	free(table);
 }
 
 /* Twin: the same memory, aligned. */
