@@ -306,6 +306,96 @@ Test(forms, sites_are_sorted_whatever_the_order_of_their_relocations)
 			     i);
 }
 
+/* Every flag that a site can have, and none: a prefix before it, its mark, the GOT. The last has its
+ * prefix from another relocation, which writes the byte right before it. */
+static const struct {
+	const char *code;
+	unsigned field;
+	uint32_t type;
+	const char *stub;
+} kinds[] = {
+    {"e8 00 00 00 00", 1, R_X86_64_PLT32, "count"},
+    {"66 e9 00 00 00 00", 2, R_X86_64_PLT32, "count"},
+    {"f3 48 e8 00 00 00 00", 3, R_X86_64_PC32, "count"},
+    {"e8 00 00 00 00 36 66 90", 1, R_X86_64_PLT32, "wclean"},
+    {"ff 15 00 00 00 00", 2, R_X86_64_GOTPCRELX, "count"},
+    {"2e ff 25 00 00 00 00", 3, R_X86_64_GOTPCRELX, "count"},
+    {"00 e8 00 00 00 00", 2, R_X86_64_PLT32, "count"},
+};
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), SITES_MAX = 61, STEP = 32 };
+
+/* n sites, their relocations forwards or backwards, from some other one than the first on. */
+static struct krtld_module *load_in_order(struct world *world, const char *name, unsigned n,
+					  bool backwards, unsigned turn)
+{
+	static uint8_t bytes[SITES_MAX * STEP];
+	struct object *object = object_new();
+	struct {
+		uint64_t field;
+		uint32_t type;
+		unsigned symbol;
+		int64_t addend;
+	} relas[2 * SITES_MAX];
+	unsigned text, nrelas = 0, prefix = object_undefined(object, "prefix");
+
+	memset(bytes, 0x90, sizeof(bytes));
+	for (unsigned i = 0; i < n; i++) {
+		unsigned kind = i % KINDS, at = STEP * i + 16;
+
+		bytes_hex(kinds[kind].code, bytes + at, STEP);
+		if (kind == KINDS - 1) {
+			relas[nrelas].field = at;
+			relas[nrelas].type = R_X86_64_8;
+			relas[nrelas].symbol = prefix;
+			relas[nrelas++].addend = 0;
+		}
+		relas[nrelas].field = at + kinds[kind].field;
+		relas[nrelas].type = kinds[kind].type;
+		relas[nrelas].symbol = object_undefined(object, kinds[kind].stub);
+		relas[nrelas++].addend = -4;
+	}
+	text = object_section(object, ".text", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, 16, bytes,
+			      n * STEP);
+	for (unsigned i = 0; i < nrelas; i++) {
+		unsigned at = ((backwards ? nrelas - 1 - i : i) + turn) % nrelas;
+
+		object_rela(object, text, relas[at].field, relas[at].type, relas[at].symbol,
+			    relas[at].addend);
+	}
+	return world_load_object(world, name, object);
+}
+
+Test(forms, a_site_is_the_same_whatever_the_order_of_relocations)
+{
+	static const unsigned counts[] = {1, 2, 3, 4, 7, 14, SITES_MAX};
+	unsigned flags = 0;
+
+	for (unsigned c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
+		struct world *world = world_new("popcnt up erms");
+		unsigned n = counts[c];
+		struct krtld_module *right;
+
+		world_external(world, "prefix", 0x66);
+		right = load_in_order(world, "right", n, false, 0);
+		cr_assert_eq(right->nsites, n);
+		for (unsigned i = 0; i < n; i++)
+			flags |= right->sites[i].flags;
+		for (unsigned o = 1; o < 4; o++) {
+			struct krtld_module *other =
+			    load_in_order(world, "other", n, o & 1, o / 2 * n / 2);
+
+			cr_assert_eq(other->nsites, n);
+			for (unsigned i = 0; i < n; i++)
+				cr_expect(!memcmp(&right->sites[i], &other->sites[i],
+						  sizeof(struct hot_site)),
+					  "site %u of %u, order %u: flags %x and %x", i, n, o,
+					  right->sites[i].flags, other->sites[i].flags);
+			world_unload(world, other);
+		}
+	}
+	cr_expect(flags & HOT_WIDE && flags & HOT_PREFIXED && flags & HOT_GOT, "all of them");
+}
+
 Test(forms, each_section_of_text_has_its_sites)
 {
 	struct world *world = world_new("popcnt up");

@@ -86,6 +86,66 @@ Test(users, a_module_of_which_several_symbols_are_used_counts_once)
 	cr_expect_eq(a->users, 0, "%u", a->users);
 }
 
+/* Memory of which what was freed last is what the next one of that size gets, as in a kernel. */
+static struct {
+	void *bytes;
+	size_t size;
+} kept[WORLD_BLOCKS];
+static unsigned nkept, nreused;
+static struct krtld_ops fakes;
+
+static void *alloc_again(void *ctx, enum krtld_kind kind, size_t size, size_t align,
+			 uint64_t *address)
+{
+	for (unsigned i = nkept; kind == KRTLD_META && i-- > 0;) {
+		void *bytes = kept[i].bytes;
+
+		if (kept[i].size != size || (uintptr_t)bytes & (align - 1))
+			continue;
+		kept[i] = kept[--nkept];
+		nreused++;
+		return memset(bytes, 0, size);
+	}
+	return fakes.alloc(ctx, kind, size, align, address);
+}
+
+static void keep(void *ctx, enum krtld_kind kind, void *bytes, uint64_t address, size_t size)
+{
+	if (kind != KRTLD_META) {
+		fakes.free(ctx, kind, bytes, address, size);
+		return;
+	}
+	kept[nkept].bytes = bytes;
+	kept[nkept++].size = size;
+}
+
+Test(users, a_module_where_another_was_before_is_counted_as_well)
+{
+	struct world *world = world_new("");
+	struct krtld_module *a, *b, *c;
+
+	fakes = world->ops;
+	world->ops.alloc = alloc_again;
+	world->ops.free = keep;
+	a = world_load_object(world, "a", provider("fa", NULL));
+	for (unsigned i = 1; i <= 4; i++) {
+		struct krtld_module *users[4];
+
+		for (unsigned j = 0; j < i; j++) {
+			users[j] = world_load_object(world, "bcde" + j, provider("bcde" + j, "fa"));
+			cr_expect_eq(a->users, j + 1, "%u after %u were loaded", a->users, j + 1);
+		}
+		for (unsigned j = 0; j < i; j++)
+			world_unload(world, users[j]);
+		cr_expect_eq(a->users, 0, "%u", a->users);
+	}
+	cr_expect(nreused > 4, "the twin: memory is used again");
+	b = world_load_object(world, "b", provider("fb", NULL));
+	cr_expect_eq(a->users, 0, "b uses nothing of a");
+	c = world_load_object(world, "c", provider("fc", "fb"));
+	cr_expect(a->users == 0 && b->users == 1 && c->users == 0);
+}
+
 Test(users, a_held_module_is_not_unloaded)
 {
 	struct world *world = world_new("");
