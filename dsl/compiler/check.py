@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from . import c_types, effects, instructions, names, registers
+from . import c_types, instructions, names, registers
 from .model import (
     CALL_SIZE,
     FEATURES_MAX,
@@ -66,9 +66,10 @@ class Checker:
         self._enables()
         self._cycles()
         for hotinline in declared.hotinlines:
-            self._signature(hotinline)
-            self._size(hotinline)
-            self._alternatives(hotinline)
+            if not hotinline.kept:
+                self._signature(hotinline)
+                self._size(hotinline)
+                self._alternatives(hotinline)
         for window in declared.windows:
             self._window(window)
         self._counts()
@@ -185,8 +186,10 @@ class Checker:
         owners: dict[str, tuple[Feature, Word]] = {}
         for feature in self.features.values():
             for word in feature.enables:
-                known = instructions.mnemonics() | self.instructions.keys()
-                if word.text.lower() not in known:
+                name = word.text.lower()
+                declared = feature.kept or name in self.instructions
+                if not declared and not instructions.is_mnemonic(name):
+                    known = instructions.mnemonics() | self.instructions.keys()
                     hint = names.nearest(word.text, known, "did you mean {}?", "check its spelling")
                     self.errors.add(word.place, "enables-unknown", name=word.text, nearest=hint)
                     continue
@@ -206,6 +209,8 @@ class Checker:
             words = {"size": len(declared.code), "limit": INSTRUCTION_MAX}
             self.errors.add(declared.place, "instruction-long", **words)
         else:
+            from . import effects  # here: what an earlier run has found does without it
+
             known = effects.known(declared.code)
             if known:
                 code = declared.code.hex(" ")

@@ -42,16 +42,27 @@ class _Version(argparse.Action):
 
 
 def _compile(arguments: argparse.Namespace, errors: Errors) -> None:
-    from . import output
+    from . import kept, output, record
     from .compile import compile_files
     from .model import Options
 
     options = Options(
         ibt=arguments.ibt, kcfi=arguments.kcfi, return_thunk=arguments.return_thunk or ""
     )
-    outputs = compile_files(arguments.files, arguments.nasm, options, errors)
-    if not errors:
-        output.write(arguments.out, outputs, errors)
+    words, files, nasm, out = arguments.words, arguments.files, arguments.nasm, arguments.out
+    made_by = record.maker(nasm, record.folders())
+    maker = record.digest(made_by.encode(), repr(options).encode()).encode()
+    path = os.path.join(out, kept.NAME)
+    before = kept.read(None if arguments.fresh else record.content(path), maker)
+    outputs, after = compile_files(files, nasm, options, errors, before)
+    if errors:
+        return
+    stamp = record.written(words, out, nasm, made_by, after.inputs, outputs)
+    if not arguments.fresh:
+        outputs[kept.NAME] = kept.written(after, maker)
+    if stamp:
+        outputs[record.NAME] = stamp
+    output.write(out, outputs, errors)
 
 
 def _check(arguments: argparse.Namespace, errors: Errors) -> None:
@@ -98,6 +109,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SYMBOL",
         type=_symbol,
         help="a return is a jmp to it, as with -mfunction-return=thunk-extern; no ret is written",
+    )
+    one.add_argument(
+        "--fresh",
+        action="store_true",
+        help="neither use nor keep what an earlier run has found out",
     )
     one.add_argument("files", nargs="+", metavar="FILE", help="declarations, *.hot")
     one.set_defaults(run=_compile)
@@ -158,6 +174,7 @@ def _finish(number: int) -> NoReturn:
 
 def _run(words: list[str]) -> int:
     arguments = _parser().parse_args(words)
+    arguments.words = words
     errors = Errors()
     arguments.run(arguments, errors)
     if errors:

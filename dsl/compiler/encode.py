@@ -12,12 +12,11 @@ from __future__ import annotations
 import bisect
 import os
 import re
+import struct
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
-
-from elftools.common.exceptions import ELFError  # type: ignore[import]
-from elftools.elf.elffile import ELFFile  # type: ignore[import]
+from typing import Any
 
 from . import instructions, names, nops
 from .model import Alternative, Fixup, Hotinline, Instruction
@@ -25,6 +24,10 @@ from .report import Errors, Place
 
 _R_PC32, _R_PLT32 = 2, 4  # psABI table 4.9
 _MESSAGE = re.compile(r"^[^:]*:(\d+): (?:error|fatal|panic|warning): (.*?)(?: \[-w\+[^\]]*\])?$")
+_SECTIONS = struct.Struct("<16x24xQ10xHHH")  # e_shoff, e_shentsize, e_shnum, e_shstrndx
+_SECTION = struct.Struct("<II16xQQI20x")  # sh_name, sh_type, sh_offset, sh_size, sh_link
+_SYMBOL = struct.Struct("<I20x")  # st_name
+_RELOCATION = struct.Struct("<QIIq")  # r_offset, its type, its symbol, r_addend
 _RUNS = 4  # NASM finds some errors only when others are gone
 
 
@@ -83,6 +86,40 @@ def _write(hotinlines: list[Hotinline], alternatives: list[Alternative]) -> _Tex
     return text
 
 
+def _string(table: bytes, start: int) -> str:
+    return table[start : table.index(b"\0", start)].decode()
+
+
+class _Object:
+    """The object that NASM wrote (ELF gABI, chapter 4). `hotc check`, which reads others' objects,
+    does so with pyelftools: that takes longer to load than most runs."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        start, size, count, named_by = _SECTIONS.unpack_from(data)
+        self.sections = [_SECTION.unpack_from(data, start + i * size) for i in range(count)]
+        words = self._content(self.sections[named_by])
+        self.by_name = {_string(words, section[0]): section for section in self.sections}
+
+    def _content(self, section: tuple[Any, ...]) -> bytes:
+        _, _, offset, size, _ = section
+        return self.data[offset : offset + size]
+
+    def content(self, name: str) -> bytes:
+        return self._content(self.by_name[name])
+
+    def relocations(self) -> list[tuple[int, int, str, int]]:
+        """Those of .text: offset, type, the symbol's name, addend."""
+        table = self.by_name.get(".rela.text")
+        if table is None:
+            return []
+        symbols = self.sections[table[4]]
+        entries, words = self._content(symbols), self._content(self.sections[symbols[4]])
+        names = [_string(words, name) for name, in _SYMBOL.iter_unpack(entries)]
+        read = _RELOCATION.iter_unpack(self._content(table))
+        return [(offset, kind, names[symbol], addend) for offset, kind, symbol, addend in read]
+
+
 class Encoder:
     def __init__(self, program: str, errors: Errors) -> None:
         self.program = program
@@ -93,8 +130,8 @@ class Encoder:
         alternatives = [a for h in hotinlines for a in h.alternatives]
         try:
             encoded = self._encode(hotinlines, alternatives)
-        except (OSError, ELFError) as error:
-            why = getattr(error, "strerror", None) or str(error)
+        except (OSError, struct.error, LookupError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "it wrote no object that can be read"
             self.errors.add("hotc", "nasm-failed", why=why, program=self.program)
             encoded = False
         if not encoded:
@@ -170,19 +207,13 @@ class Encoder:
 
     def _read(self, path: str, alternatives: list[Alternative]) -> None:
         with open(path, "rb") as file:
-            elf = ELFFile(file)
-            code = elf.get_section_by_name(".text").data()
-            raw = elf.get_section_by_name(".offsets").data()
-            offsets = [int.from_bytes(raw[i : i + 4], "little") for i in range(0, len(raw), 4)]
-            starts = self._slice(code, offsets, alternatives)
-            relocations = elf.get_section_by_name(".rela.text")
-            if relocations is None:
-                return
-            symbols = elf.get_section(relocations["sh_link"])
-            for relocation in relocations.iter_relocations():
-                number = bisect.bisect_right(starts, relocation["r_offset"]) - 1
-                name = symbols.get_symbol(relocation["r_info_sym"]).name
-                self._fixup(alternatives[number], starts[number], relocation, name)
+            found = _Object(file.read())
+        offsets = [offset for offset, in struct.iter_unpack("<I", found.content(".offsets"))]
+        starts = self._slice(found.content(".text"), offsets, alternatives)
+        for offset, kind, symbol, addend in found.relocations():
+            number = bisect.bisect_right(starts, offset) - 1
+            fixup = Fixup(offset - starts[number], symbol, addend)
+            self._fixup(alternatives[number], kind, fixup)
 
     def _slice(self, code: bytes, offsets: list[int], alternatives: list[Alternative]) -> list[int]:
         """Gives each alternative its bytes. Returns where each starts."""
@@ -202,15 +233,12 @@ class Encoder:
             starts.append(start)
         return starts
 
-    def _fixup(
-        self, alternative: Alternative, start: int, relocation: dict[str, int], symbol: str
-    ) -> None:
-        offset = relocation["r_offset"] - start
-        if relocation["r_info_type"] in (_R_PC32, _R_PLT32) and symbol:
-            alternative.fixups.append(Fixup(offset, symbol, relocation["r_addend"]))
+    def _fixup(self, alternative: Alternative, kind: int, fixup: Fixup) -> None:
+        if kind in (_R_PC32, _R_PLT32) and fixup.symbol:
+            alternative.fixups.append(fixup)
             return
         made = next(
-            i for i in alternative.instructions if i.offset <= offset < i.offset + i.size
+            i for i in alternative.instructions if i.offset <= fixup.offset < i.offset + i.size
         )
         self.errors.add(made.place, "code-absolute", text=made.text)
         alternative.sound = False

@@ -13,8 +13,9 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
-from . import registers, signature
-from .model import CALL_SIZE, Hotinline
+from . import registers
+from .model import CALL_SIZE
+from .part import Part
 from .table import Table
 
 _WIDTH = 96
@@ -50,21 +51,21 @@ class Helper:
 
 
 def find(table: Table) -> list[Helper]:
-    uses: dict[str, list[tuple[Hotinline, bool]]] = {}
-    for hotinline in table.hotinlines:
-        for alternative in hotinline.alternatives:
-            for fixup in alternative.fixups:
-                alone = alternative.tail and len(alternative.code) == CALL_SIZE
-                uses.setdefault(fixup.symbol, []).append((hotinline, alone))
+    uses: dict[str, list[tuple[Part, bool]]] = {}
+    for part in table.parts:
+        for row in part.rows:
+            for _, symbol, _ in row.fixups:
+                alone = row.tail and len(row.code) == CALL_SIZE
+                uses.setdefault(symbol, []).append((part, alone))
     return [_helper(symbol, uses[symbol]) for symbol in table.symbols if symbol in uses]
 
 
-def _helper(symbol: str, uses: list[tuple[Hotinline, bool]]) -> Helper:
-    given = set.intersection(*(hotinline.registers_given() for hotinline, _ in uses))
-    users = sorted({hotinline.name for hotinline, _ in uses})
+def _helper(symbol: str, uses: list[tuple[Part, bool]]) -> Helper:
+    given = set.intersection(*(set(part.given) for part, _ in uses))
+    users = sorted({part.name for part, _ in uses})
     helper = Helper(symbol, users, sorted(given), all(alone for _, alone in uses))
-    prototypes = {signature.prototype(hotinline, symbol) for hotinline, _ in uses}
-    in_c = all(signature.is_c_abi(hotinline) for hotinline, _ in uses)
+    prototypes = {symbol.join(part.prototype) for part, _ in uses}
+    in_c = all(part.c_abi for part, _ in uses)
     if helper.alone and in_c and len(prototypes) == 1:
         helper.prototype = prototypes.pop()
         helper.body = f"{symbol}.body"

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 # ("feature", name) | ("not", tree) | ("and", tree, …) | ("or", tree, …)
 Tree = tuple[Any, ...]
+Word = TypeVar("Word")  # of a program: what stands for a feature
 
 OP_NOT = 0xFFFC  # HOT_OP_… in alternatives/hotinline.h
 OP_AND = 0xFFFD
@@ -27,14 +28,14 @@ def names(tree: Tree) -> set[str]:
     return set().union(*(names(part) for part in tree[1:]))
 
 
-def postfix(tree: Tree, index: Callable[[str], int]) -> list[int]:
+def postfix(tree: Tree, index: Callable[[str], Word]) -> list[Word | int]:
     """The program of a condition, without its end."""
     if tree[0] == "feature":
         return [index(tree[1])]
     if tree[0] == "not":
         return [*postfix(tree[1], index), OP_NOT]
     op = OP_AND if tree[0] == "and" else OP_OR
-    program = postfix(tree[1], index)
+    program: list[Word | int] = postfix(tree[1], index)
     for part in tree[2:]:
         program += [*postfix(part, index), op]
     return program

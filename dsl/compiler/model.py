@@ -45,6 +45,7 @@ class Feature:
     condition: Condition | None = None
     enables: list[Word] = field(default_factory=list)
     parts: list[Word] = field(default_factory=list)  # of source, for messages
+    kept: bool = False  # found right by an earlier run
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,7 @@ class Hotinline:
     repeated: list[Word] = field(default_factory=list)  # clauses said twice
     alternatives: list[Alternative] = field(default_factory=list)
     sound: bool = True  # nothing wrong found with its signature
+    kept: bool = False  # found right by an earlier run: only its name is known
 
     def registers_clobbered(self) -> list[str]:
         return [word.text for word in self.clobbers if word.text != "memory"]

@@ -15,6 +15,7 @@ import os
 import signal
 from collections.abc import Iterator
 
+from . import record
 from .report import Errors
 
 _HELD = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -122,6 +123,8 @@ def write(folder: str, outputs: dict[str, bytes], errors: Errors) -> None:
                 changed = writer.prepare()
                 if changed:
                     writer.place(changed)
+                if record.NAME in outputs:  # make has to see that it was looked at
+                    os.utime(writer.at(record.NAME))
             except BaseException:
                 path = writer.path
                 with _signals_held(), contextlib.suppress(OSError):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.lexer import ContextualLexer, LexerState
 
 from . import c_types, model
 from .logic import render
@@ -47,7 +50,7 @@ class _Builder(Transformer):  # type: ignore[type-arg]
     deep: Place | None  # where a condition is nested too deeply
 
     def place(self, token: Token) -> Place:
-        return self.current.place(token.line or 1, token.column or 1)
+        return self.current.place_at(token.start_pos or 0)
 
     def word(self, token: Token) -> model.Word:
         return model.Word(str(token), self.place(token))
@@ -240,39 +243,69 @@ class _Builder(Transformer):  # type: ignore[type-arg]
         return parts[0]
 
 
+class _Lexer(ContextualLexer):
+    """Lark's, without what is done for each token and not used: spaces are passed over by one
+    match, and lines are not counted. What it cannot match it leaves to Lark's, which knows what to
+    say. (No terminal begins with a space, so none is missed.)"""
+
+    spaces = re.compile(r"[ \t\f\r\n]*")  # common.WS
+
+    def lex(self, lexer_state: LexerState, parser_state: Any) -> Iterator[Token]:
+        text, at, skip = lexer_state.text, 0, self.spaces.match
+        states: list[Any] = parser_state.state_stack
+        while (at := skip(text, at).end()) < len(text):  # type: ignore[union-attr]
+            lexer = self.lexers[states[-1]]
+            found = lexer.match(text, at)
+            if not found:
+                lexer_state.line_ctr.feed(text[:at])
+                yield from super().lex(lexer_state, parser_state)
+                return
+            value, kind = found
+            token = Token(kind, value, at)
+            if kind in lexer.callback:  # a keyword that looks like a name
+                token = lexer.callback[kind](token)
+            yield token
+            at += len(value)
+
+
 @lru_cache(maxsize=None)
-def _machine() -> tuple[Lark, _Builder]:
-    """The parser and what it calls. Making it takes longer than most files."""
+def _machine(saved: bytes = b"") -> tuple[Lark, _Builder]:
+    """The parser and what it calls. Making it takes longer than most files, loading it does not."""
     builder = _Builder()
+    settings: dict[str, Any] = {"transformer": builder, "_plugins": {"ContextualLexer": _Lexer}}
+    if saved:  # Lark.load(), which takes no settings
+        return Lark.__new__(Lark)._load(io.BytesIO(saved), **settings), builder
     path = os.path.join(os.path.dirname(__file__), "grammar.lark")
     with open(path, encoding="utf-8") as grammar:
-        return Lark(grammar.read(), parser="lalr", transformer=builder), builder
+        return Lark(grammar.read(), parser="lalr", **settings), builder
 
 
 class Parser:
     """Parses statements, one at a time, and reports those it cannot."""
 
-    def __init__(self, errors: Errors) -> None:
+    def __init__(self, errors: Errors, saved: bytes = b"") -> None:
+        """saved: what saved() returned in an earlier run of this hotc."""
         self.errors = errors
-        self.lark, self.builder = _machine()
-        spelled = {
-            terminal.name: f"`{terminal.pattern.value}`"
-            for terminal in self.lark.terminals
-            if terminal.pattern.type == "str"
-        }
-        self.terminals = {**spelled, **_TERMINALS}
+        self.lark, self.builder = _machine(saved)
 
-    def parse(self, statement: Statement, into: model.Declarations) -> None:
+    def saved(self) -> bytes:
+        with io.BytesIO() as file:
+            self.lark.save(file)
+            return file.getvalue()
+
+    def parse(self, statement: Statement, into: model.Declarations) -> Any:
+        """Adds what is declared, and returns it; None if it is refused."""
         self.builder.current = statement
         self.builder.deep = None
         try:
             parsed = self.lark.parse(statement.text)
         except UnexpectedInput as error:
             self._report(statement, error)
-            return
+            return None
         if self.builder.deep is not None:
             self.errors.add(self.builder.deep, "condition-deep", limit=_DEEPEST)
-        elif isinstance(parsed, model.Feature):
+            return None
+        if isinstance(parsed, model.Feature):
             into.features.append(parsed)
         elif isinstance(parsed, model.Hotinline):
             into.hotinlines.append(parsed)
@@ -280,6 +313,7 @@ class Parser:
             into.windows.append(parsed)
         elif isinstance(parsed, model.Declared):
             into.instructions.append(parsed)
+        return parsed
 
     def _report(self, statement: Statement, error: UnexpectedInput) -> None:
         expected: set[str] = set()
@@ -304,5 +338,11 @@ class Parser:
         )
 
     def _names(self, terminals: set[str]) -> str:
-        words = sorted({self.terminals.get(name, name) for name in terminals})
+        spelled = {
+            terminal.name: f"`{terminal.pattern.value}`"
+            for terminal in self.lark.terminals
+            if terminal.pattern.type == "str"
+        }
+        known = {**spelled, **_TERMINALS}
+        words = sorted({known.get(name, name) for name in terminals})
         return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import functools
 import re
+from typing import Any
 
-from . import disassembler, instructions, nops
+from . import instructions, nops
 from .model import CALL_SIZE, Alternative
 
 # Bit p - 1 of an alternative's `behind`: p of enum hot_arch_prefix (alternatives/arch.h).
@@ -46,13 +47,18 @@ _BYTES = {
 _VECTOR = (0x62, 0x8F, 0xC4, 0xC5)  # EVEX, XOP, VEX: undefined after REX (SDM vol. 2A, 2.3.2)
 _CALL_OR_JMP = (0xE8, 0xE9)
 
-_DECODER = disassembler.decoder()
+
+@functools.cache
+def _decoder() -> Any:
+    from . import disassembler  # here: what an earlier run has found does without it
+
+    return disassembler.decoder()
 
 
 def _meaning(code: bytes) -> tuple[int, str, str] | None:
     """Size, mnemonic and operands of the first instruction. An override of cs, ds, es or ss does
     nothing in 64-bit mode (SDM vol. 1, 3.3.7.1), so it is left out."""
-    for _, size, mnemonic, operands in _DECODER.disasm_lite(code, 0, 1):
+    for _, size, mnemonic, operands in _decoder().disasm_lite(code, 0, 1):
         return size, mnemonic, re.sub(r"\b[cdes]s:", "", operands)
     return None
 

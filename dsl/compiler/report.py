@@ -17,6 +17,7 @@ class Source:
     path: str
     name: str
     lines: list[str] = field(repr=False)
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ def result_type(hotinline: Hotinline) -> str:
     return c_types.spelled(hotinline.result) if hotinline.result else "void "
 
 
-def prototype(hotinline: Hotinline, name: str) -> str:
-    parameters = ", ".join(c_types.spelled(value) + value.name for value in hotinline.parameters)
-    return f"{result_type(hotinline)}{name}({parameters or 'void'})"
+def around(hotinline: Hotinline) -> tuple[str, str]:
+    """A prototype, before and after the name."""
+    parameters = ", ".join([c_types.spelled(value) + value.name for value in hotinline.parameters])
+    return result_type(hotinline), f"({parameters or 'void'})"
 
 
 def declared(hotinline: Hotinline) -> str:

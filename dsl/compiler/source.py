@@ -33,8 +33,9 @@ class Statement:
         return Place(self.source, self.line + line - 1, column)
 
     def place_at(self, offset: int) -> Place:
-        before = self.text[:offset]
-        return self.place(before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1)
+        text = self.text
+        line = self.line + text.count("\n", 0, offset)
+        return Place(self.source, line, offset - text.rfind("\n", 0, offset))
 
 
 def read(path: str, errors: Errors) -> Source | None:
@@ -51,7 +52,7 @@ def read(path: str, errors: Errors) -> Source | None:
         errors.add(path, "file-encoding", offset=error.start)
         return None
     lines = [line.removesuffix("\r") for line in text.split("\n")]
-    return Source(path, os.path.basename(path), lines)
+    return Source(path, os.path.basename(path), lines, data)
 
 
 def read_all(paths: list[str], errors: Errors) -> list[Source]:

@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from _blake2 import blake2b  # type: ignore[import]  # as hashlib has it, without OpenSSL
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import logic
-from .model import Alternative, Declarations, Feature, Fixup, Hotinline, Options
+from .model import Feature, Options
+
+if TYPE_CHECKING:
+    from .part import Part
 
 ALWAYS = 0xFFFFFFFF  # HOT_ALWAYS
 NONE = 0xFFFF  # HOT_NONE
 ENDBR64 = bytes.fromhex("f30f1efa")
 LAYOUT = int.from_bytes(b"HOTTABL1", "little")  # HOT_LAYOUT in alternatives/hotinline.h
 
-
-@dataclass(slots=True)
-class Row:
-    """An alternative's row of the table."""
-
-    alternative: Alternative
-    condition: int
-    code: int
-    fixups: int
+Program = tuple[str | int, ...]  # logic.postfix's, with features by their name
 
 
 @dataclass(slots=True)
 class Table:
     features: list[Feature]  # derived ones after what they use
-    hotinlines: list[Hotinline]  # by name
-    rows: list[list[Row]] = field(default_factory=list)  # of each hotinline
+    parts: list[Part]  # of hotinlines, by name
+    rows: list[list[tuple[int, int, int]]] = field(default_factory=list)  # condition, code, fixups
     first_rows: list[int] = field(default_factory=list)
-    conditions: list[int] = field(default_factory=list)
+    conditions: list[Program] = field(default_factory=list)  # without their end
+    nconditions: int = 0  # words of them all
     derived: dict[str, int] = field(default_factory=dict)  # a feature's index into conditions
     code: bytearray = field(default_factory=bytearray)
-    fixups: list[Fixup] = field(default_factory=list)
+    fixups: list[tuple[int, str, int]] = field(default_factory=list)  # offset, symbol, addend
     symbols: list[str] = field(default_factory=list)
     entry: int = 0  # bytes from a stub's symbol to its site; 4 where endbr64 is first
     return_thunk: int = NONE  # index of the symbol that a return jumps to
@@ -63,15 +59,14 @@ def order(features: list[Feature]) -> list[Feature]:
 class _Builder:
     def __init__(self, table: Table) -> None:
         self.table = table
-        self.index = {feature.name: i for i, feature in enumerate(table.features)}
-        self.programs: dict[tuple[int, ...], int] = {}
+        self.programs: dict[Program, int] = {}
         self.codes: dict[bytes, int] = {}
 
-    def condition(self, tree: logic.Tree) -> int:
-        program = (*logic.postfix(tree, self.index.__getitem__), logic.OP_END)
+    def condition(self, program: Program) -> int:
         if program not in self.programs:
-            self.programs[program] = len(self.table.conditions)
-            self.table.conditions += program
+            self.programs[program] = self.table.nconditions
+            self.table.conditions.append(program)
+            self.table.nconditions += len(program) + 1
         return self.programs[program]
 
     def code(self, code: bytes) -> int:
@@ -80,33 +75,31 @@ class _Builder:
             self.table.code += code
         return self.codes[code]
 
-    def row(self, alternative: Alternative) -> Row:
-        condition = alternative.condition
-        row = Row(
-            alternative,
-            self.condition(condition.tree) if condition else ALWAYS,
-            self.code(alternative.code),
-            len(self.table.fixups),
-        )
-        self.table.fixups += alternative.fixups
-        return row
+    def rows(self, part: Part) -> list[tuple[int, int, int]]:
+        rows = []
+        for row in part.rows:
+            condition = self.condition(row.program) if row.program else ALWAYS
+            fixups = len(self.table.fixups) if row.fixups else 0
+            rows.append((condition, self.code(row.code), fixups))
+            self.table.fixups += row.fixups
+        return rows
 
 
-def build(declarations: Declarations, options: Options) -> Table:
-    """Of declarations that have been found right."""
-    hotinlines = sorted(declarations.hotinlines, key=lambda hotinline: hotinline.name)
-    table = Table(order(declarations.features), hotinlines)
+def build(features: list[Feature], parts: list[Part], options: Options) -> Table:
+    """Of declarations that have been found right; the parts are sorted by name."""
+    table = Table(order(features), parts)
     builder = _Builder(table)
     for feature in table.features:
         if feature.condition:
-            table.derived[feature.name] = builder.condition(feature.condition.tree)
+            program = tuple(logic.postfix(feature.condition.tree, str))
+            table.derived[feature.name] = builder.condition(program)
     count = 0
-    for hotinline in hotinlines:
+    for part in parts:
         table.first_rows.append(count)
-        table.rows.append([builder.row(alternative) for alternative in hotinline.alternatives])
-        count += len(hotinline.alternatives)
+        table.rows.append(builder.rows(part))
+        count += len(part.rows)
     thunk = {options.return_thunk} if options.return_thunk else set()
-    table.symbols = sorted({fixup.symbol for fixup in table.fixups} | thunk)
+    table.symbols = sorted({symbol for _, symbol, _ in table.fixups} | thunk)
     if options.return_thunk:
         table.return_thunk = table.symbols.index(options.return_thunk)
     table.entry = len(ENDBR64) if options.ibt else 0
@@ -116,17 +109,8 @@ def build(declarations: Declarations, options: Options) -> Table:
 
 def _fingerprint(table: Table) -> int:
     """64 bits that change with anything an image depends on, and with nothing else."""
-    canonical: list[Any] = [[LAYOUT, table.entry, *table.symbols[table.return_thunk :][:1]]]
-    canonical += [[f.name, f.kind, f.source] for f in table.features]
-    for hotinline in table.hotinlines:
-        values = [*hotinline.parameters, *([hotinline.result] if hotinline.result else [])]
-        canonical.append([hotinline.name, hotinline.size, hotinline.pure])
-        canonical.append([[v.type, v.const, v.pointer, *v.registers] for v in values])
-        canonical.append(sorted(word.text for word in hotinline.clobbers))
-        for alternative in hotinline.alternatives:
-            fixups = [[f.offset, f.symbol, f.addend] for f in alternative.fixups]
-            canonical.append(
-                [alternative.when, alternative.code.hex(), fixups, alternative.tail]
-            )
-    text = json.dumps(canonical, sort_keys=True).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+    canonical = [json.dumps([LAYOUT, table.entry, *table.symbols[table.return_thunk :][:1]])]
+    canonical += [json.dumps([f.name, f.kind, f.source]) for f in table.features]
+    canonical += [part.canonical for part in table.parts]
+    text = f"[{', '.join(canonical)}]".encode()
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")

@@ -60,7 +60,7 @@ def compile_text(
         path.write_text(text.replace(MARK, ""), encoding="utf-8", newline="")
         paths.append(str(path))
     errors = Errors()
-    outputs = compile_files(paths, nasm, options, errors)
+    outputs, _ = compile_files(paths, nasm, options, errors)
     return Outcome(errors.sorted(), outputs)
 
 

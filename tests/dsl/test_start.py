@@ -35,5 +35,5 @@ def test_capstone_is_loaded_without_setuptools(tmp_path: Path) -> None:
 def test_capstone_by_itself_loads_setuptools(tmp_path: Path) -> None:
     """The failing twin."""
     pytest.importorskip("_distutils_hack")
-    words = ("compile", "--out", tmp_path, *tree_files())
+    words: list[str | Path] = ["compile", "--out", tmp_path, *tree_files()]
     assert "setuptools" in loaded(*words, first="import capstone")

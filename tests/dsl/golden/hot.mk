@@ -27,36 +27,37 @@ HOT_OUTPUTS := $(HOT_HEADERS) $(HOT_SOURCES) $(HOT_OUT)/hotinline.json $(HOT_OUT
 HOT_STUBS   := $(HOT_BUILD)/hotstubs.o
 HOT_STAMP   := $(HOT_OUT)/hotc.stamp
 HOT_TOOL    := $(HOT_DSL)/hotc $(wildcard $(HOT_DSL)/compiler/*.py \
-	$(HOT_DSL)/compiler/*.lark $(HOT_DSL)/compiler/templates/*.j2)
+	$(HOT_DSL)/compiler/*.lark $(HOT_DSL)/compiler/templates/*.in)
 
-# The stamp holds the command and a checksum of all that it wrote. hotc runs again if one of them is
-# another now: a declaration came or went, an option changed, an output was deleted or edited by hand.
-hot-command = $(strip $(HOTC) compile $(HOT_OPTIONS) --nasm $(HOT_NASM) --out $(HOT_OUT) $(HOT_FILES))
-hot-quote   = '$(subst ','\'',$(1))'
-hot-state   = { echo $(call hot-quote,$(hot-command)); cksum $(HOT_OUTPUTS) 2>&1; }
+# The stamp is the record of hotc's last run: its command, and a checksum of all that it wrote. hotc runs
+# again if one of them is another now: a declaration came or went, an option changed, an output was
+# deleted or edited by hand.
+hot-words = $(strip compile $(HOT_OPTIONS) --nasm $(HOT_NASM) --out $(HOT_OUT) $(HOT_FILES))
+hot-said := $(shell exec b2sum --status -c $(HOT_STAMP) 2>&1)
+hot-same := $(if $(filter 0,$(.SHELLSTATUS)),$(findstring \
+	<$(lastword $(HOTC)) $(hot-words)>,$(file <$(HOT_STAMP))))
 .PHONY: hot-again
 hot-again:
-ifneq ($(shell $(hot-state) | cmp - $(HOT_STAMP) 2>&1),)
+ifeq ($(hot-same),)
 $(HOT_STAMP): hot-again
 endif
 
 # hotc leaves a file alone whose content is the same, so that what depends on it stays too.
 $(HOT_STAMP): $(HOT_FILES) $(HOT_TOOL)
-	$(HOT_Q)$(hot-command)
-	$(HOT_Q)$(hot-state) >$@.new && mv $@.new $@
+	$(HOT_Q)$(HOTC) $(hot-words)
 
 # make sees to the makefiles that it includes first: by then all outputs are what they should be.
 $(HOT_OUT)/hot.mk: $(HOT_STAMP) ;
 
 # Another assembler, another object.
 hot-assemble = $(HOT_NASM) -f elf64
-ifneq ($(shell cat $(HOT_STUBS).command 2>&1),$(hot-assemble))
+ifneq ($(strip $(file <$(HOT_STUBS).command)),$(hot-assemble))
 $(HOT_STUBS): hot-again
 endif
 $(HOT_STUBS): $(HOT_OUT)/hotstubs.asm
 	$(HOT_Q)mkdir -p $(@D)
 	$(HOT_Q)$(hot-assemble) -o $@ $<
-	$(HOT_Q)echo $(call hot-quote,$(hot-assemble)) >$@.command
+	$(HOT_Q)echo '$(subst ','\'',$(hot-assemble))' >$@.command
 
 # $(call hot-check,KERNEL,MODULES): refuses names that are not declared, and what krtld would.
 define hot-check
