@@ -101,12 +101,13 @@ def measure(n: int, repeat: int, folder: Path) -> Iterator[Result]:
     for i in range(repeat):
         if sys.stderr.isatty():
             print(f"hotc: {n} declarations, {i + 1} of {repeat}", file=sys.stderr)
-        spent, peak = run(sys.executable, "dsl/hotc", "compile", "--out", str(out), str(source))
+        spent, peak = run("dsl/hotc", "compile", "--fresh", "--out", str(out), str(source))
         times.append(spent)
         memory.append(peak)
         compare(written or outputs(out, n), written := outputs(out, n))
     case = f"{n:,} declarations"
-    yield Result("hotc", case, "hotc: CPU time", "ms", times, n, "with NASM's")
+    yield Result("hotc", case, "hotc: CPU time", "ms", times, n, "from nothing, with NASM's")
+    yield from again(n, repeat, folder, case)
     (out / "user.c").write_text('#include "hotinline.h"\n', encoding="utf-8")
     flags = ["-std=gnu11", "-O2", "-I.", f"-I{out}", "-c", "-o", str(out / "out.o")]
     for what, words in (
@@ -117,6 +118,34 @@ def measure(n: int, repeat: int, folder: Path) -> Iterator[Result]:
     ):
         yield Result("hotc", case, what, "ms", [run(*words)[0] for _ in range(repeat)], n)
     yield Result("hotc", case, "hotc: peak memory", "MiB", memory, n)
+
+
+def changed(text: str, i: int) -> str:
+    """The declarations with one of them changed: the second hotinline does something else."""
+    before, name, after = text.partition("hotinline h1(")
+    first, code, rest = after.partition("lea rax, [rdi + ")
+    return before + name + first + code + f"{i % 60 + 1} + " + rest
+
+
+def again(n: int, repeat: int, folder: Path, case: str) -> Iterator[Result]:
+    """What a run costs that has an earlier one to look back to."""
+    source, out, fresh = folder / "again.hot", folder / "again", folder / "fresh"
+    words = ("dsl/hotc", "compile", "--out", str(out), str(source))
+    text = declarations(n)
+    source.write_text(text, encoding="utf-8")
+    run(*words)
+    same = [run(*words)[0] for _ in range(repeat)]
+    one = []
+    for i in range(repeat):
+        source.write_text(changed(text, i), encoding="utf-8")
+        one.append(run(*words)[0])
+    run("dsl/hotc", "compile", "--fresh", "--out", str(fresh), str(source))
+    compare(*({name: data for name, data in outputs(folder, n).items()
+               if not name.startswith("hotc.")} for folder in (out, fresh)))
+    python = [run("/usr/bin/python3", "-sS", "-c", "")[0] for _ in range(repeat)]
+    yield Result("hotc", case, "hotc: CPU time, nothing changed", "ms", same, n)
+    yield Result("hotc", case, "hotc: CPU time, one declaration changed", "ms", one, n)
+    yield Result("hotc", case, "Python that does nothing", "ms", python, n)
 
 
 def growth(measured: list[Result]) -> Iterator[Result]:

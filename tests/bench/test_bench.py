@@ -89,6 +89,15 @@ def test_hotc_is_measured_on_as_many_declarations_as_were_asked_for() -> None:
     assert hotc.declarations(40).count("\nhotinline h") == 32
 
 
+def test_one_declaration_is_changed_each_time_and_no_more() -> None:
+    text = hotc.declarations(100)
+    texts = [text, *(hotc.changed(text, i) for i in range(60))]
+    assert len(set(texts)) == len(texts)
+    for other in texts[1:]:
+        differ = [i for i, (a, b) in enumerate(zip(text.split("\n"), other.split("\n"))) if a != b]
+        assert len(differ) == 1 and other.count("\n") == text.count("\n")
+
+
 def test_hotc_that_drops_a_declaration_is_not_measured(tmp_path: Path) -> None:
     table: dict[str, list[object]] = {"features": [0] * 8, "hotinlines": [0] * 31}
     (tmp_path / "hotinline.json").write_text(json.dumps(table))
