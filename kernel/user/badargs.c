@@ -9,6 +9,7 @@
 #define N          (long)0x40 /* bytes of an ordinary buffer */
 #define NO_FILE    7
 #define NO_PROCESS 1000000
+#define ARGC_MAX   64 /* arguments of a program: kernel/syscall.c */
 
 static unsigned ncalls, nwrong;
 static uint64_t half;  /* the last 4 bytes of a page; the next page is not mapped */
@@ -150,6 +151,21 @@ static void names(void)
 	memset((void *)half, CANARY, 4);
 }
 
+/* As many arguments as there may be, and one more. */
+static void argument_counts(void)
+{
+	static char *argv[ARGC_MAX + 2];
+	int pid;
+
+	for (unsigned i = 0; i <= ARGC_MAX; i++)
+		argv[i] = (char *)(uint64_t) "hello";
+	expect("spawn with an argument too many", spawn("bin/badargs", argv), -E2BIG);
+	argv[ARGC_MAX] = NULL;
+	pid = spawn("bin/badargs", argv);
+	expect("spawn with as many as there may be", pid > 0, true);
+	expect("wait for it", wait(pid, NULL), pid);
+}
+
 static void processes(void)
 {
 	static char *many[4096], *argv[] = {(char *)(uint64_t) "x", NULL};
@@ -183,7 +199,8 @@ static void statuses(void)
 		expect("spawn a child", pid > 0, true);
 		expect_at("wait status", bad[i], wait(pid, (int *)bad[i]),
 			  bad[i] == half ? pid : -EFAULT);
-		wait(pid, NULL);
+		expect_at("the status is not lost", bad[i], wait(pid, NULL),
+			  bad[i] == half ? -ECHILD : pid);
 	}
 }
 
@@ -205,6 +222,13 @@ static void mappings(void)
 	expect("mmap over the end", mmap(USER_END - PAGE_SIZE, 2 * PAGE_SIZE, MAP_READ), -EINVAL);
 	expect("munmap around the end", munmap(PAGE_SIZE, UINT64_MAX - 100), -EINVAL);
 	expect("mmap where something is", mmap((uint64_t)arena, N, MAP_READ), -EEXIST);
+	expect("mmap at the first address", mmap(USER_START, 1, MAP_READ), (long)USER_START);
+	expect("munmap it", munmap(USER_START, 1), 0);
+	expect("mmap a page before it", mmap(USER_START - PAGE_SIZE, 1, MAP_READ), -EINVAL);
+	expect("mmap NULL's page", mmap(PAGE_SIZE, 1, MAP_READ), -EINVAL);
+	expect("mmap the last page", mmap(USER_END - PAGE_SIZE, PAGE_SIZE, MAP_READ),
+	       (long)(USER_END - PAGE_SIZE));
+	expect("munmap it", munmap(USER_END - PAGE_SIZE, PAGE_SIZE), 0);
 	expect("mmap at NULL's page", mmap(1, PAGE_SIZE, MAP_READ | MAP_WRITE), -EINVAL);
 }
 
@@ -230,6 +254,7 @@ int main(int argc, char **argv)
 	lengths();
 	files();
 	names();
+	argument_counts();
 	processes();
 	statuses();
 	mappings();

@@ -71,6 +71,18 @@ def test_no_function_that_runs_while_unix_is_patched_reaches_a_stub() -> None:
     assert code.reached({"trap_common"}) & STUBS  # why interrupts are off, and NMIs go elsewhere
 
 
+def serialises(code: Code, name: str) -> bool:
+    """Whether a function has an instruction that does (Intel SDM vol. 3A, 8.3)."""
+    return any(re.search(r"\t(cpuid|iretq|serialize)\b", line) for line in code.lines[name])
+
+
+def test_the_core_is_synchronised_by_an_instruction_that_serialises() -> None:
+    """QEMU fetches what was written at once: no run of it can tell. The twin: what does not."""
+    code = Code(ROOT / "build/kernel/unix.o")
+    assert serialises(code, "cpu_synchronise")
+    assert not serialises(code, "cpu_enable_smap")
+
+
 def test_a_function_that_reaches_a_stub_is_noticed(tmp_path: Path) -> None:
     """The failing twin: a copy that is a client of a hotinline, two calls away; and a pointer."""
     (tmp_path / "a.s").write_text("""

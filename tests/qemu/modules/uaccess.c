@@ -68,6 +68,57 @@ static void good_ranges(void)
 	check(!window_is_open(), "no window is left open");
 }
 
+static void check_word(int at_end, int one_more, const char *rule)
+{
+	check(at_end == 0, rule);
+	check(one_more == -EFAULT, rule);
+	after_fault(rule);
+}
+
+/* Pages on both sides of USER_END are mapped, so that it is the check that makes the difference. */
+static void at_the_end(void)
+{
+	uint64_t pages_there[2] = {page_alloc(), page_alloc()}, end = USER_END, d;
+	char line[N];
+	uint8_t b;
+	uint16_t w;
+	uint32_t l;
+	size_t n;
+
+	for (unsigned i = 0; i < 2; i++)
+		if (!pages_there[i] ||
+		    !paging_map(USER_END - PAGE_SIZE + i * PAGE_SIZE, pages_there[i], PROT_USER_RW))
+			panic("uaccess: no memory for a page");
+	fill_bytes(buffer, 'x', N);
+	check(copyout(buffer, end - N, N) == 0, "copyout up to the end of users' addresses");
+	check(copyout(buffer, end - N + 1, N) == -EFAULT, "copyout one byte beyond it");
+	check(copyout(buffer, end, 1) == -EFAULT, "copyout of the first byte after it");
+	check(copyin(end - N, buffer, N) == 0, "copyin up to the end");
+	check(copyin(end - N + 1, buffer, N) == -EFAULT, "copyin one byte beyond it");
+	check(copyin(end, buffer, 1) == -EFAULT, "copyin of the first byte after it");
+	check_word(fuword8(end - 1, &b), fuword8(end, &b), "fuword8");
+	check_word(fuword16(end - 2, &w), fuword16(end - 1, &w), "fuword16");
+	check_word(fuword32(end - 4, &l), fuword32(end - 3, &l), "fuword32");
+	check_word(fuword64(end - 8, &d), fuword64(end - 7, &d), "fuword64");
+	check_word(suword8(end - 1, 'x'), suword8(end, 'x'), "suword8");
+	check_word(suword16(end - 2, 0x7878), suword16(end - 1, 0x7878), "suword16");
+	check_word(suword32(end - 4, 0x78787878), suword32(end - 3, 0), "suword32");
+	check_word(suword64(end - 8, 0x7878787878787878), suword64(end - 7, 0), "suword64");
+	check(copyinstr(end - 5, line, 5, &n) == -ENAMETOOLONG && n == 5,
+	      "a string with as much room as there is up to the end is too long");
+	check(copyinstr(end - 5, line, 6, &n) == -EFAULT && n == 5,
+	      "a string that runs into the end is a fault");
+	check(copyoutstr("abcde", end - 5, 6, &n) == -EFAULT && n == 5, "and so it is written");
+	check(copyoutstr("abcd", end - 5, 6, &n) == 0 && n == 5, "a string up to the end");
+	check(copyinstr(end - 5, line, 6, &n) == 0 && n == 5 && strcmp(line, "abcd") == 0,
+	      "is read again");
+	check(copyinstr(end, line, 5, &n) == -EFAULT && n == 0, "no string begins at the end");
+	for (unsigned i = 0; i < 2; i++) {
+		paging_unmap(USER_END - PAGE_SIZE + i * PAGE_SIZE);
+		page_free(pages_there[i]);
+	}
+}
+
 /* What is mapped ends before USER_END: no copy can tell whether the limit is where it shall be. */
 static void limits(void)
 {
@@ -189,6 +240,8 @@ static void nested_handlers(void)
 		after_fault("the outer handler finds the window closed");
 		return;
 	}
+	check(copyin(PROBE_PAGE, buffer, N) == 0, "a copy inside a handler's reach");
+	check(current->onfault == &outer, "leaves that handler as it was");
 	if (on_fault(&inner)) {
 		check(order == 1, "the inner handler comes first");
 		check(!window_is_open(), "the inner handler finds the window closed");
@@ -257,6 +310,7 @@ int _init(void)
 {
 	good_ranges();
 	limits();
+	at_the_end();
 	bad_ranges();
 	strings();
 	kernel_copies();
