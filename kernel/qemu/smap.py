@@ -294,6 +294,9 @@ def main() -> int:
     parser.add_argument("--only", default="", help="machines whose row has this text in it")
     arguments = parser.parse_args()
     subjects = [subject for subject in SUBJECTS if arguments.only in subject.title()]
+    if not subjects:
+        titles = "\n    ".join(subject.title() for subject in SUBJECTS)
+        parser.error(f"no row has {arguments.only!r} in it; the rows are\n    {titles}")
     rows: list[Row] = []
     started = time.monotonic()
     print(f"{'case':4} {'machine':37}       what was seen")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,17 @@ def test_the_table_has_every_kind_of_machine() -> None:
     assert {subject.boot for subject in qemu} == {"PVH", "BIOS", "UEFI"}
     assert {subject.config.machine for subject in qemu} == {"q35", "microvm"}
     assert {subject.smap for subject in smap.SUBJECTS if subject.bochs} == {True, False}
+
+
+def test_a_row_that_is_not_there_is_refused_with_those_that_are() -> None:
+    """Not a table of no cases. Twin: a name of which there are rows."""
+    command = [sys.executable, ROOT / "kernel/qemu/smap.py", "--only"]
+    done = subprocess.run([*command, "Pentium"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no row has 'Pentium' in it; the rows are\n" in done.stderr
+    for subject in smap.SUBJECTS:
+        assert f"    {subject.title()}\n" in done.stderr
+    assert any("EPYC" in subject.title() for subject in smap.SUBJECTS)
 
 
 @pytest.mark.parametrize("cpu, expected", [("Nehalem", True), ("max", False)])
