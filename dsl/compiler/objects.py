@@ -137,7 +137,11 @@ def _declared(path: str, errors: Errors) -> tuple[references.Stubs, dict[str, st
             for name in (helper["symbol"], helper["body"])
             if name
         }
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
+        words = {"why": f"it has no {error.args[0]}: another hotc wrote it"}
+        errors.add(path, "json-unusable", **words)
+        return None
+    except (OSError, ValueError, TypeError) as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         errors.add(path, "json-unusable", why=why)
         return None

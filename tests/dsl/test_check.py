@@ -245,6 +245,16 @@ def test_a_json_that_is_not_ours(build: Build, text: str) -> None:
     refused(build.check(build.module), "hotinline.json: error: cannot use it")
 
 
+def test_a_json_of_an_older_hotc(build: Build) -> None:
+    """json-unusable; its twin is the file as it was."""
+    path = build.folder / "hotinline.json"
+    described = json.loads(path.read_text())
+    del described["hotinlines"][1]["stub_size"]
+    path.write_text(json.dumps(described))
+    refused(build.check(build.module), "hotinline.json: error: cannot use it: it has no stub_size",
+            "hotinline.json that this hotc wrote")
+
+
 def test_all_errors_come_in_one_run(build: Build) -> None:
     one = build.compile("one", "void a(void); void b(void); void *p[] = {a, b};")
     two = build.compile("two", "void c(void); void *q = c; void begin(void); void begin(void) {}")

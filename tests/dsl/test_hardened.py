@@ -181,6 +181,22 @@ def test_with_a_return_thunk_stubs_hold_no_ret(tmp_path: Path, options: list[str
     assert len(_returns(plain / "stubs.o")) == len(jumps) == 5
 
 
+@pytest.mark.parametrize("options", [[], ["--ibt"], THUNK, ["--ibt", *THUNK]], ids=" ".join)
+def test_stub_size_is_what_the_stub_has(tmp_path: Path, options: list[str]) -> None:
+    """endbr64, the hotinline's own bytes and the return; what fills up to the next stub traps."""
+    folder = _compile(tmp_path, options)
+    described = json.loads((folder / "hotinline.json").read_text())
+    assert len(described["hotinlines"]) > 3
+    added = 4 * ("--ibt" in options) + (5 if "--return-thunk" in options else 1)
+    for hotinline in described["hotinlines"]:
+        name, size = hotinline["name"], hotinline["stub_size"]
+        assert size == hotinline["size"] + added
+        found = re.search(rf"^\w+ (\w+) T {name}$", run("nm", "-S", folder / "stubs.o"), re.M)
+        assert found and int(found.group(1), 16) == size
+        code = _before(folder, name, (size + 15) // 16 * 16)[1]
+        assert set(code[2 * size :]) <= {"c"}
+
+
 @pytest.mark.parametrize("options", OPTIONS[:2], ids=" ".join)
 def test_with_a_return_thunk_the_engine_writes_no_ret(tmp_path: Path, options: list[str]) -> None:
     """The program calls four pointers, patches their stubs and calls them again. Each return goes
