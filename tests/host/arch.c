@@ -52,6 +52,21 @@ Test(arch, padding_is_the_fewest_canonical_nops)
 	}
 }
 
+/* A NOP of more than five bytes has a prefix of its own: with others before it, it is another one. */
+Test(arch, what_absorbs_prefixes_begins_with_a_nop_of_five_bytes_at_most)
+{
+	uint8_t got[100], want[100];
+
+	for (unsigned n = 0; n <= HOT_SITE_MAX; n++) {
+		unsigned first = n < 5 ? n : 5;
+
+		call_within(hot_arch_absorb, n, got, "absorb writes beyond its end");
+		pad_by_table(want, first);
+		pad_by_table(want + first, n - first);
+		bytes_expect("absorb", got, want, n);
+	}
+}
+
 Test(arch, a_mark_is_a_nop_behind_an_ss_override)
 {
 	static const char *const marks[] = {
@@ -350,8 +365,13 @@ Test(prove, a_mark_must_lie_within_the_section)
 	cr_expect_eq(wide(12, 7, 6, 0xe8).flags, 0, "the section ends with the call");
 }
 
-Test(prove, a_hotinline_of_5_bytes_is_never_wide)
+/* A mark has two bytes at least. */
+Test(prove, a_hotinline_of_5_or_6_bytes_is_never_wide)
 {
-	cr_expect_eq(wide(5, 5, 100, 0xe8).flags & ~HOT_WIDE, 0);
-	cr_expect_eq(wide(5, 0, 6, 0xe8).flags & ~HOT_WIDE, 0);
+	for (unsigned width = 5; width <= 6; width++) {
+		for (unsigned mark = 2; mark < 8; mark++)
+			cr_expect_eq(wide(width, mark, 100, 0xe8).flags, 0, "%u, %u", width, mark);
+		cr_expect_eq(wide(width, 0, 6, 0xe8).flags, 0);
+	}
+	cr_expect_eq(wide(7, 2, 100, 0xe8).flags, HOT_WIDE);
 }

@@ -120,8 +120,52 @@ Test(cover, a_stub_s_site_is_at_the_stub)
 	text->text.nsites = hot_add_stubs(text->machine, &text->text, text->sites, 1, TEXT_SITES);
 	text->machine->stubs[0] += 0x100;
 	text_expect_refusal(text, HOT_E_STUB);
+	text->machine->stubs[0] -= 0x110;
+	text_expect_refusal(text, HOT_E_STUB);
 	text->machine->stubs[0] = 0;
 	text_expect_refusal(text, HOT_E_STUB);
+}
+
+Test(cover, a_stub_is_found_in_each_of_many_texts)
+{
+	struct text *one = with_stubs("smap", 0);
+	struct hot_text texts[7];
+
+	one->machine->stubs[1] = 0;
+	for (unsigned n = 1; n <= 7; n++) {
+		for (unsigned i = 0; i < n; i++)
+			texts[i] = (struct hot_text){.address = TEXT_RUNS + 0x100 * i, .size = 8};
+		for (unsigned i = 0; i < n; i++) {
+			one->machine->stubs[0] = texts[i].address;
+			cr_expect_eq(hot_uncovered(one->machine, texts, n), 0, "%u of %u", i, n);
+			one->machine->stubs[0] += 7;
+			cr_expect_eq(hot_uncovered(one->machine, texts, n), 0, "%u of %u", i, n);
+			one->machine->stubs[0]++;
+			cr_expect_eq(hot_uncovered(one->machine, texts, n), HOT_NONE);
+		}
+	}
+}
+
+Test(cover, a_stub_without_an_address_is_in_no_text)
+{
+	struct text *text = with_stubs("smap", 0);
+
+	text->text.address = 0;
+	text->machine->stubs[0] = text->machine->stubs[1] = 0;
+	cr_expect_eq(hot_add_stubs(text->machine, &text->text, text->sites, 1, TEXT_SITES), 1);
+	text->text.nsites = 0;
+	cr_expect_eq(hot_uncovered(text->machine, &text->text, 1), HOT_NONE);
+}
+
+/* Control comes to a stub by its address: what is before it is not executed. */
+Test(cover, what_is_before_a_stub_is_not_its_prefix)
+{
+	struct text *text = with_stubs("smap", 0);
+
+	text->text.nsites = hot_add_stubs(text->machine, &text->text, text->sites, 1, TEXT_SITES);
+	text->sites[2].flags = HOT_ARCH_SEVERAL << HOT_PREFIX_SHIFT;
+	text_patch(text);
+	text_expect(text, 0x20, "89 f8 c3 cc cc cc");
 }
 
 Test(cover, a_call_needs_a_stub_with_an_address)
@@ -237,6 +281,44 @@ Test(bad_sites, a_hotinline_beyond_the_table_has_no_size)
 	cr_expect(!hot_condition(table, &none, HOT_ALWAYS - 1));
 	cr_expect(hot_condition(table, &none, HOT_ALWAYS));
 	cr_expect(!hot_has(&none, HOT_FEATURES_MAX));
+}
+
+Test(bad_sites, a_hotinline_beyond_the_table_has_no_bytes)
+{
+	struct text *text = with_stubs("smap", 0);
+	uint8_t bytes[HOT_BYTES_MAX];
+	struct hot_error error;
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct hot_site site = {0, (uint16_t)i, HOT_CALL, 0};
+		bool good = i < text->machine->table->nhotinlines;
+
+		for (enum hot_state state = HOT_BEFORE; state <= HOT_NOW; state++) {
+			unsigned size =
+			    hot_site_bytes(text->machine, &text->text, &site, state, bytes, &error);
+
+			cr_expect_eq(size, good ? 5 : 0, "hotinline %u", i);
+			cr_expect_eq(error.reason, good ? HOT_OK : HOT_E_SITE);
+		}
+	}
+}
+
+/* Where 32 bits count from the start again, and a stub there is within reach. */
+Test(bad_sites, an_offset_near_4_gib_is_out_of_bounds)
+{
+	struct text *text = with_stubs("smap", 0);
+	uint8_t bytes[HOT_BYTES_MAX];
+	struct hot_error error;
+
+	text->machine->stubs[1] = text->text.address + UINT32_MAX + 0x100;
+	for (uint32_t offset = UINT32_MAX; offset > UINT32_MAX - 8; offset--) {
+		struct hot_site site = {offset, 1, HOT_CALL, 0};
+
+		cr_expect_eq(
+		    hot_site_bytes(text->machine, &text->text, &site, HOT_BEFORE, bytes, &error),
+		    0);
+		cr_expect_eq(error.reason, HOT_E_BOUNDS, "offset %x", offset);
+	}
 }
 
 Test(bad_texts, overlapping_or_unsorted_ones_are_refused)

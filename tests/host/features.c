@@ -116,6 +116,21 @@ Test(features, a_leaf_of_the_hypervisor_is_read_only_under_one)
 	cr_expect(!has(&cpu, table, "pv"), "no hypervisor: CPUID 1 ecx[31] is clear");
 }
 
+Test(features, no_other_bit_of_leaf_1_says_that_there_is_a_hypervisor)
+{
+	struct table *table = table_new();
+	struct cpu cpu;
+
+	table_cpuid(table, "pv", 0x40000001, 0, 0, 3);
+	cpu_make(&cpu, 7, 0);
+	cpu_hypervisor(&cpu, 0x40000000, "KVMKVMKVM", 0x40000001);
+	cpu_regs(&cpu, 0x40000001, 0)[0] = 1u << 3;
+	for (unsigned bit = 0; bit < 32; bit++) {
+		cpu_regs(&cpu, 1, 0)[2] = 1u << bit;
+		cr_expect_eq(has(&cpu, table, "pv"), bit == 31, "ecx[%u]", bit);
+	}
+}
+
 Test(features, a_vendor_is_its_whole_signature)
 {
 	struct table *table = table_new();

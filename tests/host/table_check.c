@@ -1,4 +1,5 @@
 /* hot_table_check() and hot_machine_init(): a table that this engine cannot read is refused. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <criterion/criterion.h>
 
@@ -137,6 +138,51 @@ Test(table, there_are_512_features_at_most)
 	cr_expect_eq(hot_table_check(&table->t), HOT_OK);
 	table->t.nfeatures++;
 	refuse(table, HOT_E_TABLE, "a feature more");
+	free(table);
+}
+
+/* HOT_NONE is none of them. Twins: one less. */
+Test(table, an_index_that_means_none_is_not_one)
+{
+	struct table *table = table_copy(table_common());
+	struct hotinline *many = calloc(HOT_NONE, sizeof(*many));
+	char(*names)[6] = calloc(HOT_NONE, sizeof(*names));
+	const char **symbols = calloc(HOT_NONE, sizeof(*symbols));
+
+	for (unsigned i = 0; i < HOT_NONE; i++) {
+		snprintf(names[i], sizeof(names[i]), "%05u", i);
+		many[i] = table->hotinlines[0];
+		many[i].name = symbols[i] = names[i];
+	}
+	table->t.hotinlines = many;
+	table->t.nhotinlines = HOT_NONE - 1;
+	cr_expect_eq(hot_table_check(&table->t), HOT_OK);
+	table->t.nhotinlines = HOT_NONE;
+	cr_expect_eq(hot_table_check(&table->t), HOT_E_TABLE);
+	table->t.nhotinlines = 1;
+	table->t.symbols = symbols;
+	table->t.nsymbols = HOT_NONE - 1;
+	cr_expect_eq(hot_table_check(&table->t), HOT_OK);
+	table->t.nsymbols = HOT_NONE;
+	cr_expect_eq(hot_table_check(&table->t), HOT_E_TABLE);
+	free(symbols);
+	free(names);
+	free(many);
+	free(table);
+}
+
+/* Four bytes hold a fix-up, but no jump to its symbol. Twin: code that is not a tail. */
+Test(table, a_tail_that_is_shorter_than_a_branch_is_refused)
+{
+	struct table *table = table_copy(table_common());
+	struct hot_alternative *tail = &table->alternatives[1];
+
+	cr_assert(tail->tail && tail->nfixups == 1);
+	tail->size = 4;
+	table->fixups[tail->fixups].offset = 0;
+	refuse(table, HOT_E_TABLE, "a tail of 4 bytes");
+	tail->tail = false;
+	cr_expect_eq(hot_table_check(&table->t), HOT_OK);
 	free(table);
 }
 
