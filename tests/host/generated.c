@@ -7,6 +7,7 @@
 
 #include "alternatives/hotinline.h"
 #include "hottable.h"
+#include "tests/host/cpu.h"
 
 static const struct hot_table *const t = &hot_table;
 
@@ -112,4 +113,46 @@ Test(generated, smap_enable_is_what_the_manual_says)
 	cr_expect(!memcmp(t->code + t->alternatives[h->alternatives].code, "\x0f\x01\xca", 3),
 		  "clac, Intel SDM vol. 2A");
 	cr_expect_str_eq(t->alternatives[h->alternatives].text, "clac");
+}
+
+static const char *chosen(struct cpu *cpu, const char *name)
+{
+	struct hot_env env = cpu_env(cpu);
+	struct hot_features features;
+	unsigned i = hot_find(t, name);
+
+	hot_features_read(t, &env, &features);
+	return t->alternatives[t->hotinlines[i].alternatives + hot_select(t, &features, i)].text;
+}
+
+/* clflush is ordered with stores on Intel's CPUs only; lfence waits on those, and where AMD's and
+ * Hygon's say so. What is not ordered by itself has the fences that all of them obey. */
+Test(generated, peers_45_no_vendor_s_order_is_taken_for_another_s)
+{
+	static const struct {
+		const char *vendor;
+		bool lfence_serializing;
+		const char *clean, *order, *timestamp;
+	} rows[] = {
+	    {"GenuineIntel", false, "clflush [rdi]", "lfence", "{ lfence; rdtsc }"},
+	    {"AuthenticAMD", false, "{ mfence; clflush [rdi]; mfence }", "{ mfence; lfence }",
+	     "{ mfence; lfence; rdtsc }"},
+	    {"AuthenticAMD", true, "{ mfence; clflush [rdi]; mfence }", "lfence",
+	     "{ lfence; rdtsc }"},
+	    {"HygonGenuine", false, "{ mfence; clflush [rdi]; mfence }", "{ mfence; lfence }",
+	     "{ mfence; lfence; rdtsc }"},
+	    {"HygonGenuine", true, "{ mfence; clflush [rdi]; mfence }", "lfence",
+	     "{ lfence; rdtsc }"},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct cpu cpu;
+
+		cpu_make(&cpu, 1, 0x80000021);
+		cpu_vendor(&cpu, rows[i].vendor);
+		cpu_regs(&cpu, 0x80000021, 0)[0] = rows[i].lfence_serializing ? 1u << 2 : 0;
+		cr_expect_str_eq(chosen(&cpu, "clean_line"), rows[i].clean, "row %u", i);
+		cr_expect_str_eq(chosen(&cpu, "order_loads"), rows[i].order, "row %u", i);
+		cr_expect_str_eq(chosen(&cpu, "timestamp"), rows[i].timestamp, "row %u", i);
+	}
 }
