@@ -168,6 +168,22 @@ Test(cover, what_is_before_a_stub_is_not_its_prefix)
 	text_expect(text, 0x20, "89 f8 c3 cc cc cc");
 }
 
+/* Twin: where bytes differ, they are in the error. */
+Test(cover, an_error_without_bytes_says_so)
+{
+	struct text *text = with_stubs("smap", 0);
+	struct hot_error error;
+
+	memset(&error, 0xff, sizeof(error));
+	cr_expect(!do_hotinlines(text->machine, &text->text, 1, &error));
+	cr_expect_eq(error.reason, HOT_E_COVER);
+	cr_expect_eq(error.size, 0);
+	text->text.bytes[0] ^= 1;
+	cr_expect(!do_hotinlines(text->machine, &text->text, 1, &error));
+	cr_expect_eq(error.reason, HOT_E_OLD_BYTES);
+	cr_expect_eq(error.size, 5);
+}
+
 Test(cover, a_call_needs_a_stub_with_an_address)
 {
 	struct text *text = with_stubs("smap", 0);

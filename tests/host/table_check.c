@@ -1,6 +1,7 @@
 /* hot_table_check() and hot_machine_init(): a table that this engine cannot read is refused. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <criterion/criterion.h>
 
 #include "hottable.h"
@@ -107,6 +108,8 @@ Test(table, what_is_missing_or_of_a_wrong_size_is_refused)
 	REFUSE(HOT_E_TABLE, features[0].source, NULL);
 	REFUSE(HOT_E_TABLE, symbols[0], NULL);
 	REFUSE(HOT_E_TABLE, conditions[table->t.nconditions - 1], 0); /* never ends */
+	REFUSE(HOT_E_TABLE, conditions[table->t.nconditions - 1], HOT_OP_NOT);
+	REFUSE(HOT_E_TABLE, conditions[table->t.nconditions - 1], HOT_OP_OR);
 }
 
 /* Of code that would fit a narrower one, too. */
@@ -184,6 +187,26 @@ Test(table, a_tail_that_is_shorter_than_a_branch_is_refused)
 	tail->tail = false;
 	cr_expect_eq(hot_table_check(&table->t), HOT_OK);
 	free(table);
+}
+
+/* Whatever was in its memory: no address, no choice, nothing ready. */
+Test(table, a_machine_begins_with_nothing)
+{
+	const struct hot_table *table = table_common();
+	size_t size = hot_machine_size(table);
+	uint8_t *memory = malloc(size);
+	const uint8_t *rest;
+	struct hot_machine *machine;
+
+	memset(memory, 0xa5, size);
+	machine = hot_machine_init(memory, table);
+	cr_expect_eq(machine->table, table);
+	cr_expect(!machine->decided);
+	rest = (const uint8_t *)(machine + 1);
+	for (size_t i = 0; i < size - sizeof(*machine); i++)
+		cr_expect_eq(rest[i], 0, "byte %zu", i);
+	cr_expect_eq(machine->chosen + table->nhotinlines, memory + size, "all of it is used");
+	free(memory);
 }
 
 /* Twin: the same memory, aligned. */
