@@ -52,12 +52,12 @@ Test(arch, padding_is_the_fewest_canonical_nops)
 	}
 }
 
-/* A NOP of more than five bytes has a prefix of its own: with others before it, it is another one. */
-Test(arch, what_absorbs_prefixes_begins_with_a_nop_of_five_bytes_at_most)
+/* The call that was there had 5: with as many prefixes before it as it could have, 15 is the limit. */
+Test(arch, what_absorbs_a_prefix_begins_with_a_nop_of_2_to_5_bytes)
 {
 	uint8_t got[100], want[100];
 
-	for (unsigned n = 0; n <= HOT_SITE_MAX; n++) {
+	for (unsigned n = 0; n <= HOT_SITE_MAX; n += n ? 1 : 2) {
 		unsigned first = n < 5 ? n : 5;
 
 		call_within(hot_arch_absorb, n, got, "absorb writes beyond its end");
