@@ -63,6 +63,7 @@ class Tree:
     folder: Path
     root: Path = ROOT
     limits: dict[tuple[str, ...], float] = field(default_factory=dict)
+    stopped: bool = False  # the run is over: nothing is started any more
     _process: subprocess.Popen[str] | None = None
 
     def update(self) -> None:
@@ -98,6 +99,8 @@ class Tree:
                        if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
         # Python tells its compiled files by a source's size and second: a change may have both.
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        if self.stopped:
+            raise Broken("stopped")
         self._process = process = subprocess.Popen(
             command, cwd=self.folder, env=environment, text=True, errors="replace",
             start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -262,12 +265,12 @@ def main() -> int:
     options = parser.parse_args()
     try:
         everything = table.read(sorted(options.tables.glob("*.mutants")))
-        table.check(everything, options.root)
+        mutants = [m for m in everything if m.file.startswith(options.only)
+                   and re.search(options.filter, m.title)]
+        table.check(mutants, options.root)
     except TableError as error:
         print(error, file=sys.stderr)
         return 2
-    mutants = [m for m in everything if m.file.startswith(options.only)
-               and re.search(options.filter, m.title)]
     counts: Counter[str] = Counter()
     if not options.equivalent:
         counts["equivalent"] = sum(bool(m.equivalent) for m in mutants)
@@ -309,6 +312,7 @@ def _run(mutants: list[Mutant], options: argparse.Namespace, counts: Counter[str
             return 130
         finally:
             for tree in trees:
+                tree.stopped = True
                 tree.kill()
     for mutant in survivors:
         print(f"SURVIVED: {mutant.where}: {mutant.file}: {mutant.title}")
