@@ -206,7 +206,8 @@ struct disassembler {
 };
 void mdb_disassembler(const struct disassembler *disassembler); /* NULL: there is none now */
 
-/* mdb_break.c: breakpoints are out of the text while anybody else looks at it or changes it */
+/* mdb_break.c: breakpoints are out of the text while anybody else looks at it or changes it: from the
+ * first lift until each has its arm, even if the debugger stops in between and goes on */
 void mdb_break_lift(void);
 void mdb_break_arm(void);
 void mdb_break_forget(uint64_t address, size_t size); /* a text that is gone */

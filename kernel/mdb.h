@@ -101,6 +101,8 @@ void mdb_format_value(struct mdb_call *call, const char *letters);
 void mdb_formats_help(void);
 
 /* mdb_break.c */
+void mdb_break_remove(void);
+void mdb_break_insert(void); /* none of them while they are lifted */
 void mdb_break_add(struct mdb_call *call);
 void mdb_break_delete(struct mdb_call *call);
 void mdb_break_list(struct mdb_call *call);

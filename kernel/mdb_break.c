@@ -1,9 +1,10 @@
 /*
  * Breakpoints: an int3 at the start of an instruction of unix or of a module, written through a
  * writable view of the text that is gone afterwards. They are in the text only while the system
- * runs: what patches or verifies sites, and the debugger itself, lifts them before and arms them
- * after. So a site's owner is always hotpatch.c (a breakpoint's byte is read
- * anew each time it is armed), and a breakpoint inside a site is refused, but for its start.
+ * runs: what patches or verifies sites lifts them before and arms them after, and the debugger removes
+ * them where it stops and inserts them where it goes on. So a site's owner is always hotpatch.c (a
+ * breakpoint's byte is read anew each time it is armed), and a breakpoint inside a site is refused,
+ * but for its start. A stop between lifting and arming leaves them lifted.
  */
 #include "hottable.h"
 #include "kernel/arch/amd64/amd64.h"
@@ -21,7 +22,8 @@ static struct breakpoint {
 /* The last one is the debugger's own, for the stack whose pointer is this: mdb_step.c. */
 static struct breakpoint *const until = &breakpoints[BREAKPOINTS];
 static uint64_t until_rsp;
-static bool busy; /* some are armed and some are not: mdb_break_busy() */
+static unsigned lifted; /* calls of mdb_break_lift() to which mdb_break_arm() has not come yet */
+static bool busy;       /* some are armed and some are not: mdb_break_busy() */
 
 /*
  * What runs between an int3 and the moment when all are lifted, and while they are armed: by the
@@ -32,7 +34,7 @@ static const char *const own_prefixes[] = {"trap_", "mdb_", "kas_", "paging_"};
 static const char *const own[] = {
 	"trap", "ttrace_add", "timestamp", "smap_enable", "cpu_synchronise",	/* on the way in */
 	"non_maskable",								/* see mdb_nmi() */
-	"stop", "poke", "is_set",						/* mdb_*.c */
+	"stop", "poke", "is_set", "must_wait",				/* mdb_*.c */
 	"find", "reserve", "release", "mark", "taken", "page_count", "page_index", "walk",
 	"prot_bits",
 };
@@ -62,7 +64,7 @@ static bool is_set(uint64_t address)
 }
 
 /* Takes all of them out of the text, which is then as if there were none. */
-void mdb_break_lift(void)
+void mdb_break_remove(void)
 {
 	bool were_on = interrupts_off();
 
@@ -77,8 +79,17 @@ void mdb_break_lift(void)
 	interrupts_restore(were_on);
 }
 
+/* Whether one must stay out of the text now. The debugger's own may be in it, for it stops what lifted
+ * the others, but not in a site, which may be what they were lifted for. */
+static bool must_wait(const struct breakpoint *b)
+{
+	const struct hot_text *text;
+
+	return lifted && (b != until || mdb_site(b->address, &text));
+}
+
 /* With interrupts off: one may meet a breakpoint, which must be known to be armed by then. */
-void mdb_break_arm(void)
+void mdb_break_insert(void)
 {
 	bool were_on = interrupts_off();
 	char line[96];
@@ -89,9 +100,10 @@ void mdb_break_arm(void)
 
 		if (b == until && is_set(b->address))
 			continue; /* one int3 is enough */
-		if (b->address && !b->armed)
-			b->armed = poke(b->address, INT3, &b->byte);
-		if (b->address && !b->armed)
+		if (!b->address || b->armed || must_wait(b))
+			continue;
+		b->armed = poke(b->address, INT3, &b->byte);
+		if (!b->armed)
 			kprintf("mdb: no memory to set the breakpoint at %s\n",
 				mdb_name(b->address, line, sizeof(line)));
 	}
@@ -99,7 +111,25 @@ void mdb_break_arm(void)
 	interrupts_restore(were_on);
 }
 
-/* A step through the two above does not stop in between: an int3 would be taken for the text's own
+void mdb_break_lift(void)
+{
+	bool were_on = interrupts_off();
+
+	lifted++;
+	mdb_break_remove();
+	interrupts_restore(were_on);
+}
+
+void mdb_break_arm(void)
+{
+	bool were_on = interrupts_off();
+
+	lifted--;
+	mdb_break_insert();
+	interrupts_restore(were_on);
+}
+
+/* A step through the first two above does not stop in between: an int3 would be taken for the text's own
  * byte. */
 bool mdb_break_busy(void)
 {

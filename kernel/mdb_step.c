@@ -133,7 +133,7 @@ enum mdb_step mdb_step_done(struct frame *frame)
 	    peek(frame->rsp, &to, sizeof(to)) == sizeof(to))
 		mdb_break_until(to, step.rsp);
 	if (kind != MDB_STEP_ONE)
-		mdb_break_arm();
+		mdb_break_insert();
 	return kind;
 }
 
@@ -173,7 +173,7 @@ bool mdb_step_go(struct frame *frame, enum mdb_next next)
 	if (mdb_break_at(frame->rip))
 		begin(frame, MDB_STEP_PASS);
 	else
-		mdb_break_arm();
+		mdb_break_insert();
 	return true;
 }
 

@@ -40,7 +40,7 @@ static void stop(struct frame *frame, const char *why)
 	struct mdb mdb = {.frame = frame, .why = why};
 	bool were_on = interrupts_off();
 
-	mdb_break_lift();
+	mdb_break_remove();
 	mdb_break_forget_until();
 	do {
 		mdb.next = MDB_STAY;
@@ -83,7 +83,7 @@ static bool trap_breakpoint(struct frame *frame)
 		return false;
 	frame->rip--;
 	if (met == MDB_MET_OTHER) {
-		mdb_break_lift();
+		mdb_break_remove();
 		return mdb_step_go(frame, MDB_CONTINUE);
 	}
 	stop(frame, met == MDB_MET_BREAK ? "breakpoint" : "stepped");
@@ -112,7 +112,7 @@ void mdb_show(const struct frame *frame)
 
 	if (inside)
 		return;
-	mdb_break_lift();
+	mdb_break_remove();
 	on_own_stack(show, &mdb);
 }
 

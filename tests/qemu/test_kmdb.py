@@ -587,6 +587,28 @@ def step_to(machine: Machine, name: str) -> None:
     raise AssertionError(f"never at {name}")
 
 
+@pytest.mark.parametrize("how", [":c", "::step over\n:c", "::step out\n:c"])
+def test_a_stop_while_sites_are_verified_puts_no_breakpoint_into_them(machine: Machine,
+                                                                      how: str) -> None:
+    """The prompt's `hotinlines -v` has lifted them; that the system goes on must not set them."""
+    site = next(s for s in guest.hotinlines(machine, "unix").sites
+                if s.name.startswith("unix:peek+") and s.hotinline == "smap_disable")
+    set_breakpoint(machine, f"{site.address:x}")
+    set_breakpoint(machine, "krtld_find")
+    run_into(machine, "hotinlines -v unix")
+    ask(machine, "krtld_find:d")
+    step_to(machine, "sites_list")
+    *steps, last = how.split("\n")
+    for step in steps:
+        assert stop_in(ask(machine, step)).startswith("stepped at ")
+    machine.send(last.encode() + b"\r")
+    assert "MISMATCH" not in machine.read_until(PROMPT)
+    assert machine.memory(site.address, 1) == b"\xcc"
+    assert f"breakpoint at {site.name[5:]}" in run_into(machine, "dump 0x400000 16")
+    machine.send(b":c\r")
+    machine.read_until(PROMPT)
+
+
 def test_steps_through_the_setting_of_breakpoints_leave_each_byte_what_it_is(
         machine: Machine) -> None:
     """The prompt's `hotinlines` lifts them, lists the sites, and arms them again."""
