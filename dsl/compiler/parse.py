@@ -5,15 +5,14 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
-from lark.lexer import ContextualLexer, LexerState
 
 from . import c_types, model
+from .driver import Driver
 from .logic import render
 from .names import nearest
 from .report import Errors, Place
@@ -61,7 +60,7 @@ class _Builder(Transformer):  # type: ignore[type-arg]
         if len(parts) == 2:
             tree, depth, tokens = parts[1]
             return (("not", tree), depth + 1, tokens)
-        if isinstance(parts[0], Token):
+        if isinstance(parts[0], str):
             return (("feature", str(parts[0])), 0, [parts[0]])
         return parts[0]
 
@@ -243,41 +242,17 @@ class _Builder(Transformer):  # type: ignore[type-arg]
         return parts[0]
 
 
-class _Lexer(ContextualLexer):
-    """Lark's, without what is done for each token and not used: spaces are passed over by one
-    match, and lines are not counted. What it cannot match it leaves to Lark's, which knows what to
-    say. (No terminal begins with a space, so none is missed.)"""
-
-    spaces = re.compile(r"[ \t\f\r\n]*")  # common.WS
-
-    def lex(self, lexer_state: LexerState, parser_state: Any) -> Iterator[Token]:
-        text, at, skip = lexer_state.text, 0, self.spaces.match
-        states: list[Any] = parser_state.state_stack
-        while (at := skip(text, at).end()) < len(text):  # type: ignore[union-attr]
-            lexer = self.lexers[states[-1]]
-            found = lexer.match(text, at)
-            if not found:
-                lexer_state.line_ctr.feed(text[:at])
-                yield from super().lex(lexer_state, parser_state)
-                return
-            value, kind = found
-            token = Token(kind, value, at)
-            if kind in lexer.callback:  # a keyword that looks like a name
-                token = lexer.callback[kind](token)
-            yield token
-            at += len(value)
-
-
 @lru_cache(maxsize=None)
-def _machine(saved: bytes = b"") -> tuple[Lark, _Builder]:
+def _machine(saved: bytes = b"") -> tuple[Lark, Driver, _Builder]:
     """The parser and what it calls. Making it takes longer than most files, loading it does not."""
     builder = _Builder()
-    settings: dict[str, Any] = {"transformer": builder, "_plugins": {"ContextualLexer": _Lexer}}
-    if saved:  # Lark.load(), which takes no settings
-        return Lark.__new__(Lark)._load(io.BytesIO(saved), **settings), builder
-    path = os.path.join(os.path.dirname(__file__), "grammar.lark")
-    with open(path, encoding="utf-8") as grammar:
-        return Lark(grammar.read(), parser="lalr", **settings), builder
+    if saved:  # Lark.load(), which takes no transformer
+        lark = Lark.__new__(Lark)._load(io.BytesIO(saved), transformer=builder)
+    else:
+        path = os.path.join(os.path.dirname(__file__), "grammar.lark")
+        with open(path, encoding="utf-8") as grammar:
+            lark = Lark(grammar.read(), parser="lalr", transformer=builder)
+    return lark, Driver(lark), builder
 
 
 class Parser:
@@ -286,7 +261,7 @@ class Parser:
     def __init__(self, errors: Errors, saved: bytes = b"") -> None:
         """saved: what saved() returned in an earlier run of this hotc."""
         self.errors = errors
-        self.lark, self.builder = _machine(saved)
+        self.lark, self.driver, self.builder = _machine(saved)
 
     def saved(self) -> bytes:
         with io.BytesIO() as file:
@@ -298,7 +273,7 @@ class Parser:
         self.builder.current = statement
         self.builder.deep = None
         try:
-            parsed = self.lark.parse(statement.text)
+            parsed = self.driver.parse(statement.text) or self.lark.parse(statement.text)
         except UnexpectedInput as error:
             self._report(statement, error)
             return None

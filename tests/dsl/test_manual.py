@@ -123,7 +123,7 @@ def test_variables_of_hot_mk_are_in_the_manual(tree: Tree) -> None:
 
 FILES = [
     *DSL.rglob("*.py"),
-    *DSL.rglob("*.j2"),
+    *DSL.rglob("*.in"),
     *DSL.rglob("*.lark"),
     *HERE.glob("*.py"),
     *HERE.glob("header/*"),
