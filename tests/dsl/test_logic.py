@@ -131,6 +131,20 @@ def test_an_operator_means_the_same_of_any_number_of_operands(operator: str, cou
         _judge(each, names)
 
 
+@pytest.mark.parametrize("kind", ["vendor", "hypervisor"])
+def test_a_machine_has_one_vendor_and_one_hypervisor(kind: str, tmp_path: Path) -> None:
+    """Each two of three exclude each other; none excludes one of the other kind."""
+    other = "hypervisor" if kind == "vendor" else "vendor"
+    names = ["AuthenticAMD", "GenuineIntel", "CentaurHauls"]
+    text = "".join(f'feature {letter} = {kind} "{name}"\n' for letter, name in zip("vwx", names))
+    text += f'feature o = {other} "AuthenticAMD"\n'
+    for one, two in itertools.combinations("vwx", 2):
+        both = f"hotinline f: {one} && {two} ? nop3 : nop5\n"
+        assert compile_text(tmp_path, text + both).idents == ["never-chosen"]
+        twin = f"hotinline f: {one} && !{two} ? nop3 : {two} && o ? nop4 : nop5\n"
+        assert compile_text(tmp_path, text + twin).idents == []
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
 def test_of_a_group_at_most_one_holds(count: int) -> None:
     names = [f"f{number}" for number in range(count)]
