@@ -111,7 +111,8 @@ class Checker:
     ) -> dict[str, _Declared]:
         found: dict[str, _Declared] = {}
         for word in declared:
-            self._name(what, word, why_not)
+            if not getattr(word, "kept", False):
+                self._name(what, word, why_not)
             if word.name in found:
                 first = _first_is_at(found[word.name].place)
                 self.errors.add(word.place, "name-twice", what=what, name=word.name, first=first)

@@ -14,6 +14,7 @@ from .model import Alternative, Instruction, Word
 from .report import Errors, Place
 
 _ALLOWED = re.compile(r"[A-Za-z0-9_ \t.,+\-*/()\[\]:<>|&^]")
+_ALL_ALLOWED = re.compile(f"{_ALLOWED.pattern}*")
 _LABEL = re.compile(r"(\.[A-Za-z_][A-Za-z0-9_]*)\s*:\s*")
 _WORD = re.compile(r"(?<![A-Za-z0-9_.])[A-Za-z_.][A-Za-z0-9_.]*")
 _LOCAL = re.compile(r"\.[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -70,6 +71,8 @@ class _Vetter:
         self.sound = False
 
     def characters(self, piece: Word) -> bool:
+        if _ALL_ALLOWED.fullmatch(piece.text):
+            return True
         for offset, char in enumerate(piece.text):
             if not _ALLOWED.match(char):
                 place = _moved(piece.place, piece.text, offset)

@@ -222,17 +222,16 @@ def _wrapper(hotinline: Hotinline, prototype: str, options: Options) -> str:
 # The table
 
 
-def _row(alternative: Alternative) -> Row:
+def _row(alternative: Alternative, behind: int) -> Row:
     condition = alternative.condition
-    tail, nop = (str(bit).lower() for bit in (alternative.tail, alternative.nop))
-    behind = f"0x{prefixes.behind(alternative):02x}"
+    tail, nop = ("true" if bit else "false" for bit in (alternative.tail, alternative.nop))
     counts = f"{len(alternative.code)}, {len(alternative.fixups)}"
     return Row(
         before=f"\t{{{c_string(alternative.text)}, {c_string(alternative.when)}, ",
         program=tuple(logic.postfix(condition.tree, str)) if condition else (),
         code=alternative.code,
         fixups=tuple((fixup.offset, fixup.symbol, fixup.addend) for fixup in alternative.fixups),
-        after=f", {counts}, {behind}, {tail}, {nop}}},\n",
+        after=f", {counts}, 0x{behind:02x}, {tail}, {nop}}},\n",
         tail=alternative.tail,
     )
 
@@ -242,7 +241,7 @@ def _canonical(hotinline: Hotinline) -> str:
     values = [*hotinline.parameters, *([hotinline.result] if hotinline.result else [])]
     canonical: list[Any] = [[hotinline.name, hotinline.size, hotinline.pure]]
     canonical.append([[v.type, v.const, v.pointer, *v.registers] for v in values])
-    canonical.append(sorted(word.text for word in hotinline.clobbers))
+    canonical.append(sorted([word.text for word in hotinline.clobbers]))
     for alternative in hotinline.alternatives:
         fixups = [[f.offset, f.symbol, f.addend] for f in alternative.fixups]
         canonical.append([alternative.when, alternative.code.hex(), fixups, alternative.tail])
@@ -257,7 +256,7 @@ def _json_value(value: Value) -> dict[str, Any]:
     return {"name": value.name, **made} if value.name else made
 
 
-def _json_alternative(alternative: Alternative) -> dict[str, Any]:
+def _json_alternative(alternative: Alternative, behind: int) -> dict[str, Any]:
     condition = alternative.condition
     return {
         "when": alternative.when,
@@ -266,7 +265,7 @@ def _json_alternative(alternative: Alternative) -> dict[str, Any]:
         "code": alternative.code.hex(),
         "tail": alternative.tail,
         "nop": alternative.nop,
-        "behind": prefixes.names(prefixes.behind(alternative)),
+        "behind": prefixes.names(behind),
         "fixups": [
             {"offset": f.offset, "symbol": f.symbol, "addend": f.addend}
             for f in alternative.fixups
@@ -279,9 +278,8 @@ def _json_alternative(alternative: Alternative) -> dict[str, Any]:
     }
 
 
-def _json(
-    hotinline: Hotinline, declared: str, prototype: str, c_abi: bool, mark: bytes, options: Options
-) -> tuple[str, str]:
+def _json(hotinline: Hotinline, declared: str, prototype: str, c_abi: bool, mark: bytes,
+          behind: list[int], options: Options) -> tuple[str, str]:  # fmt: skip
     first = {"name": hotinline.name, "documentation": hotinline.documentation}
     rest = {
         "size": hotinline.size,
@@ -295,7 +293,7 @@ def _json(
         "reads": [word.text for word in hotinline.reads],
         "pure": hotinline.pure,
         "c_abi": c_abi,
-        "alternatives": [_json_alternative(each) for each in hotinline.alternatives],
+        "alternatives": list(map(_json_alternative, hotinline.alternatives, behind)),
     }
     return json.dumps(first)[:-1], json.dumps(rest)[1:]
 
@@ -312,6 +310,7 @@ def make(hotinline: Hotinline, options: Options) -> Part:
     values = [*hotinline.parameters, *([hotinline.result] if hotinline.result else [])]
     tags = {c_types.tag(value) for value in values} - {""}
     typed = f"hot_type_{name}".join(around)
+    behind = list(map(prefixes.behind, hotinline.alternatives))
     return Part(
         name=name,
         size=hotinline.size,
@@ -326,7 +325,7 @@ def make(hotinline: Hotinline, options: Options) -> Part:
         stub=_stub(hotinline, prototype, c_abi, options),
         wrapper="" if c_abi else _wrapper(hotinline, prototype, options),
         typed=f'\nextern {typed} __asm__("{name}{"" if c_abi else ".wrapper"}");\n',
-        rows=tuple(map(_row, hotinline.alternatives)),
-        json=_json(hotinline, declared, prototype, c_abi, mark, options),
+        rows=tuple(map(_row, hotinline.alternatives, behind)),
+        json=_json(hotinline, declared, prototype, c_abi, mark, behind, options),
         canonical=_canonical(hotinline),
     )

@@ -141,6 +141,8 @@ class _Splitter:
 
     def extend(self, number: int, line: str) -> None:
         self.lines.append(line)
+        if "{" not in line and "}" not in line:
+            return
         for column, char in enumerate(re.sub(r'"[^"]*"?', lambda m: "." * len(m[0]), line), 1):
             if char == "{":
                 self.depth, self.brace = self.depth + 1, (number, column)
@@ -170,7 +172,9 @@ def split(source: Source, errors: Errors) -> list[Statement]:
     _bad_characters(source, errors)
     splitter = _Splitter(source, errors)
     for number, line in enumerate(source.lines, 1):
-        splitter.line(number, _QUOTED_OR_COMMENT.sub(_blank, line).rstrip())
+        if "#" in line:
+            line = _QUOTED_OR_COMMENT.sub(_blank, line)
+        splitter.line(number, line.rstrip())
     splitter.finish()
     splitter.undocumented()
     if not splitter.statements and len(errors.found) == before:
