@@ -5,6 +5,7 @@ undefined) is written down from the Intel SDM and the AMD APM."""
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from compiler import cpu, instructions, values
 from compiler.effects import Facts, facts
-from support import C_FLAGS, ROOT, run
+from support import C_FLAGS, ROOT, compile_text, run
 
 REGISTERS = ("rax rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r14 r15").split()
 FLAG_BITS = {"C": 1, "P": 4, "A": 0x10, "Z": 0x40, "S": 0x80, "O": 0x800}
@@ -368,6 +369,20 @@ def test_our_bytes_are_the_assemblers_where_it_knows_them(tmp_path: Path) -> Non
     assert lacks < set(ours)
     for subject in assemble(tmp_path, [name for name in ours if name not in lacks]):
         assert subject.code == instructions.NEWER[subject.text].code, subject.text
+
+
+def test_our_bytes_name_the_register_as_the_assembler_does(tmp_path: Path) -> None:
+    """lkgs is f2 0f 00 /6 (Intel SDM vol. 2), and verr, which NASM knows, is 0f 00 /4."""
+    words = {"ax": "rax", "bx": "rbx", "cx": "rcx", "dx": "rdx", "si": "rsi", "di": "rdi"}
+    words |= {f"r{number}w": f"r{number}" for number in range(8, 16)}
+    text = "feature l = cpuid 7.1 eax[18]\n"
+    for word, register in words.items():
+        text += f"hotinline f_{word}(u64 x @{register}): l ? lkgs {word} : nop\n"
+    made = json.loads(compile_text(tmp_path, text).outputs["hotinline.json"])
+    codes = {each["name"]: each["alternatives"][0]["code"] for each in made["hotinlines"]}
+    for subject in assemble(tmp_path, [f"verr {word}" for word in words]):
+        code = b"\xf2" + subject.code[:-1] + bytes([subject.code[-1] | 2 << 3])
+        assert codes["f_" + subject.text.split()[1]] == code.hex(), subject.text
 
 
 def test_every_instruction_with_a_bit_is_one_that_is_known() -> None:

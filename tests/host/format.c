@@ -138,6 +138,23 @@ Test(format, a_section_header_table_right_behind_the_elf_header_is_accepted)
 	expect_loaded(&image);
 }
 
+/* A file of exactly that size: AddressSanitizer sees what is read after it. */
+Test(format, contents_may_end_with_the_file_and_not_one_byte_after_it)
+{
+	struct image image = sample_image(), longer;
+	const Elf64_Shdr *data = image_section(&image, ".data");
+
+	longer.size = image.size + data->sh_size;
+	longer.bytes = malloc(longer.size);
+	memcpy(longer.bytes, image.bytes, image.size);
+	memcpy(longer.bytes + image.size, image.bytes + data->sh_offset, data->sh_size);
+	image_section(&longer, ".data")->sh_offset = image.size;
+	expect_loaded(&longer);
+	image_section(&longer, ".data")->sh_offset++;
+	world_refuse(world_new("popcnt up"), "sample", &longer, KRTLD_E_FORMAT);
+	free(longer.bytes);
+}
+
 Test(format, a_field_at_the_very_end_of_its_section_is_accepted)
 {
 	struct image image = sample_image();

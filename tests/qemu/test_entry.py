@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from machines import LIMIT, PROMPT, booted
+from machines import LIMIT, PROMPT, booted, wait_for_user_mode
 
 import guest
 from gdbstub import Debugger
 from machine import Machine, Verdict
 
 TF, IF, DF, IOPL, NT, AC = 1 << 8, 1 << 9, 1 << 10, 3 << 12, 1 << 14, 1 << 18
-KERNEL_CODE, KERNEL_DATA = 8, 16
+KERNEL_CODE, KERNEL_DATA, USER_DATA, USER_CODE = 8, 16, 24 | 3, 32 | 3
 NVECTORS, GATE, GATE_USER = 64, 0x8E, 0xEE
 DEBUG, NMI, BREAKPOINT, DOUBLE_FAULT, MACHINE_CHECK = 1, 2, 3, 8, 18
 STACK = 4 * 4096
 RDI, RSP, RIP, FLAGS_AT = 5, 7, 16, 17 * 8  # in the answer to `g`
-FRAME_CS, FRAME_FLAGS = 18 * 8, 19 * 8  # kernel/arch/amd64/frame.h
+FRAME, FRAME_CS = 22 * 8, 18 * 8  # kernel/arch/amd64/frame.h
 
 
 def register(machine: Machine, name: str, cpu: int = 0) -> list[int]:
@@ -164,6 +164,53 @@ def test_an_nmi_before_a_system_call_has_left_the_users_stack_is_not_pushed_onto
         assert before < 1 << 47  # the user's
         assert 0 < after - at["stacks"].address < at["stacks"].size
         assert "hello from process" in machine.read_until(PROMPT)
+        assert machine.finish().verdict is Verdict.PASS
+
+
+def trap_frame(machine: Machine, debugger: Debugger, trap: int) -> tuple[int, dict[str, int]]:
+    """Sends an NMI to a machine that is stopped; the frame with which trap() is called for it."""
+    debugger.ask(f"Z1,{trap:x},1", "OK")
+    machine.qmp("inject-nmi")
+    while True:
+        assert debugger.ask("c", None).startswith("T05")
+        at = _registers(debugger)[0][RDI]
+        words = struct.unpack("<22Q", machine.memory(at, FRAME))
+        names = ("vector", "error", "rip", "cs", "flags", "rsp", "ss")
+        frame = dict(zip(names, words[15:]))
+        if frame["vector"] == NMI:
+            debugger.ask(f"z1,{trap:x},1", "OK")
+            return at, frame
+        debugger.ask("s", None)  # the timer; or it stops there again
+
+
+def test_a_programs_trap_goes_on_with_the_threads_own_stack(tmp_path: Path) -> None:
+    """The whole frame: it may be kept, and the interrupt's stack is for the next one."""
+    with booted(args="nmi=count") as machine:
+        machine.boot()
+        at = guest.symbols(machine, ["trap", "kernel_stack", "stacks"])
+        machine.send(b"flags\r")
+        wait_for_user_mode(machine)
+        with connect(machine, tmp_path) as debugger:
+            frame: dict[str, int] = {"cs": 0}
+            while not frame["cs"] & 3:  # it may be in the kernel just now
+                address, frame = trap_frame(machine, debugger, at["trap"].address)
+            top = machine.memory(at["kernel_stack"].address, 8)
+            assert address + FRAME == int.from_bytes(top, "little")
+            assert frame["cs"] == USER_CODE and frame["ss"] == USER_DATA
+            assert frame["rip"] < 1 << 47 and frame["rsp"] < 1 << 47 and frame["flags"] & IF
+        assert "flags: 0 wrong" in machine.read_until(PROMPT)
+        assert machine.finish().verdict is Verdict.PASS
+
+
+def test_the_kernels_trap_stays_on_the_interrupts_stack(tmp_path: Path) -> None:
+    """The twin: the thread's own stack is in use."""
+    with booted(args="nmi=count") as machine:
+        machine.boot()
+        at = guest.symbols(machine, ["trap", "stacks"])
+        with connect(machine, tmp_path) as debugger:
+            address, frame = trap_frame(machine, debugger, at["trap"].address)
+        assert frame["cs"] == KERNEL_CODE and frame["ss"] == KERNEL_DATA
+        assert 0 <= address - at["stacks"].address < at["stacks"].size
         assert machine.finish().verdict is Verdict.PASS
 
 
