@@ -25,7 +25,13 @@ window it: open_it .. close_it
 hotinline count(u64 x @rdi) -> u64 @rax pure:
 \tboth ? popcnt rax, rdi : call count_soft
 hotinline wide size 9: !popcnt ? { lfence; mfence } : sfence
+feature quick = boot
+feature either = quick || popcnt
+hotinline third: either ? lfence : nop5
 """
+
+
+ALL = {"close_it", "open_it", "count", "wide", "third"}
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -94,10 +100,11 @@ def judged_again(scene: Scene, judged: list[str], text: str) -> set[str]:
     ("", "", set()),
     ("feature smap", "# A comment.\n\nfeature smap", set()),
     ("smap && popcnt", "popcnt && smap", {"count"}),
+    ("quick = boot", "quick = !smap", {"third"}),  # what a feature is made of
     ('"Closes."', '"Closes it."', {"close_it"}),
     ("lfence; mfence", "mfence; lfence", {"wide"}),
-    (" enables clac, stac", "", {"close_it", "open_it", "count", "wide"}),
-    ("ecx[23]", "ecx[23] enables popcnt", {"close_it", "open_it", "count", "wide"}),
+    (" enables clac, stac", "", ALL),
+    ("ecx[23]", "ecx[23] enables popcnt", ALL),
     ("window it", "hotinline more: nop5\nwindow it", {"more"}),
     ("window it: open_it .. close_it\n", "", set()),
 ])
