@@ -371,6 +371,16 @@ def test_our_bytes_are_the_assemblers_where_it_knows_them(tmp_path: Path) -> Non
         assert subject.code == instructions.NEWER[subject.text].code, subject.text
 
 
+@pytest.mark.parametrize("register", [name for name in REGISTERS if name != "rbp"])
+def test_no_register_may_change_that_is_not_given_away(register: str, tmp_path: Path) -> None:
+    for code in (f"mov {register}, 1", f"xchg {register}, rbp"):
+        kept = compile_text(tmp_path, f"hotinline f size 8: {code}\n")
+        assert "code-writes" in kept.idents and register in kept.text()
+    given = f"hotinline f clobbers {register} size 8: mov {register}, 1\n"
+    assert not compile_text(tmp_path, given).errors
+    assert compile_text(tmp_path, "hotinline f size 8: mov rbp, 1\n").idents == ["code-writes"]
+
+
 def test_our_bytes_name_the_register_as_the_assembler_does(tmp_path: Path) -> None:
     """lkgs is f2 0f 00 /6 (Intel SDM vol. 2), and verr, which NASM knows, is 0f 00 /4."""
     words = {"ax": "rax", "bx": "rbx", "cx": "rcx", "dx": "rdx", "si": "rsi", "di": "rdi"}

@@ -306,6 +306,55 @@ Test(forms, sites_are_sorted_whatever_the_order_of_their_relocations)
 			     i);
 }
 
+/* A field of so many bytes, and a call at 16, in the order of their offsets or not. Where the field is
+ * over the call's opcode it writes that once more: it is a call all the same. */
+static struct image neighbours(unsigned width, uint64_t offset, bool backwards)
+{
+	static const uint32_t types[] = {
+	    [1] = R_X86_64_8, [2] = R_X86_64_16, [4] = R_X86_64_32, [8] = R_X86_64_64};
+	struct object *object = object_new();
+	static uint8_t bytes[40];
+	unsigned text, order[2] = {offset > 16, offset <= 16};
+
+	memset(bytes, 0x90, sizeof(bytes));
+	bytes_hex("e8 00 00 00 00", bytes + 16, 5);
+	text = object_section(object, ".text", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, 16, bytes,
+			      sizeof(bytes));
+	for (unsigned i = 0; i < 2; i++) {
+		if (order[i ^ backwards] == 0)
+			object_rela(object, text, offset, types[width],
+				    object_undefined(object, "zero"),
+				    offset <= 16 && offset + width > 16
+					? (int64_t)(0xe8ull << 8 * (16 - offset))
+					: 0);
+		else
+			object_rela(object, text, 17, R_X86_64_PLT32,
+				    object_undefined(object, "count"), -4);
+	}
+	return object_image(object);
+}
+
+Test(forms, a_field_may_touch_a_site_on_either_side_and_not_share_a_byte)
+{
+	for (unsigned width = 1; width <= 8; width *= 2) {
+		for (unsigned backwards = 0; backwards < 2; backwards++) {
+			struct world *world = world_new("popcnt");
+
+			world_external(world, "zero", 0);
+			for (uint64_t offset = 16 - width; offset <= 21; offset++) {
+				struct image image = neighbours(width, offset, backwards);
+				bool apart = offset == 16 - width || offset == 21;
+
+				if (apart)
+					world_unload(world, world_load(world, "it", &image));
+				else
+					world_refuse(world, "it", &image, KRTLD_E_FORMAT);
+				image_free(&image);
+			}
+		}
+	}
+}
+
 /* Every flag that a site can have, and none: a prefix before it, its mark, the GOT. The last has its
  * prefix from another relocation, which writes the byte right before it. */
 static const struct {
