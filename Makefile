@@ -103,8 +103,8 @@ link_relocatable = $(LD) -r -z noexecstack $(objects_of) -o $@
 
 ABI := amd64
 LIBRARY := $(wildcard alternatives/*.c alternatives/arch/$(ABI)/*.c \
-	loader/arch/$(ABI)/*.c) $(filter-out loader/tool%.c,$(wildcard loader/*.c))
-TOOL := $(wildcard loader/tool*.c)
+	loader/*.c loader/arch/$(ABI)/*.c)
+TOOL := $(wildcard loader/tool/*.c)
 BOOT := $(wildcard kernel/boot/*.c kernel/boot/*.asm kernel/common/*.c) \
 	kernel/arch/$(ABI)/trap_names.c
 UNIX := $(wildcard kernel/*.c kernel/common/*.c kernel/arch/$(ABI)/*.c kernel/arch/$(ABI)/*.asm)

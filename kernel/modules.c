@@ -18,9 +18,8 @@ static struct archive archive;
 /* Loaded at boot, as on illumos: the debugger's disassembler, and the tracer. */
 static const char *const at_boot[] = {"capstone", "dtrace"};
 
-/* A module's name and object: krtld keeps pointers to both for as long as it is loaded. */
+/* A copy of a module's object, aligned, for as long as it is being loaded. */
 struct object {
-	char name[NAME_MAX_SIZE];
 	size_t size; /* bytes of all this */
 	uint8_t bytes[] __attribute__((aligned(16)));
 };
@@ -87,7 +86,7 @@ bool module_in_archive(const char *name)
 	return find_object(name, &file);
 }
 
-/* A copy of the object, which lives and dies with the module. NULL after a message. */
+/* NULL after a message. */
 static struct object *read_object(const char *name)
 {
 	struct archive file;
@@ -103,13 +102,12 @@ static struct object *read_object(const char *name)
 		kprintf("modload: no memory for the %lu bytes of %s\n", file.size, name);
 		return NULL;
 	}
-	ksnprintf(object->name, sizeof(object->name), "%s", name);
 	object->size = sizeof(*object) + file.size;
 	copy_bytes(object->bytes, file.bytes, file.size);
 	return object;
 }
 
-/* A pointer that somebody kept to a name or a symbol of it shall not look right by accident. */
+/* A pointer that was kept to a name or a symbol in it shall not look right by accident. */
 static void forget_object(struct object *object)
 {
 	size_t size = object->size;
@@ -239,15 +237,13 @@ static const struct krtld_module *load_one(const char *name, struct request *req
 		return NULL;
 	request->loading[request->depth++] = name;
 	if (load_needs(name, depends_on(object), request))
-		module =
-		    krtld_load(&krtld, object->name, object->bytes, object->size - sizeof(*object));
+		module = krtld_load(&krtld, name, object->bytes, object->size - sizeof(*object));
+	forget_object(object);
 	request->depth--;
 	if (module && request->n < NEEDS_MAX)
 		request->loaded[request->n++] = module;
-	if (!module) {
-		forget_object(object);
+	if (!module)
 		kprintf("modload: %s is not loaded\n", name);
-	}
 	return module;
 }
 
@@ -309,7 +305,7 @@ void modules_boot(void)
 bool module_unload(const char *name)
 {
 	struct krtld_module *module = krtld_find(&krtld, name);
-	struct object *object;
+	char gone[NAME_MAX_SIZE]; /* the name may be the module's own */
 
 	if (!module || module == krtld.first) {
 		kprintf("modunload: %s %s\n", name,
@@ -317,11 +313,10 @@ bool module_unload(const char *name)
 			       : "is not loaded; modinfo lists what is");
 		return false;
 	}
-	object = (struct object *)module->name; /* its first member */
+	ksnprintf(gone, sizeof(gone), "%s", name);
 	if (!krtld_unload(&krtld, module))
 		return false;
-	kprintf("%s: unloaded\n", name);
-	forget_object(object);
+	kprintf("%s: unloaded\n", gone);
 	return true;
 }
 

@@ -39,9 +39,10 @@ struct krtld_row {
 	const char *range; /* for messages: "32 bits, signed" */
 };
 
+#define KRTLD_TYPES 64 /* more than there are */
+
 /* By type. */
-extern const struct krtld_row krtld_arch_rows[];
-extern const uint32_t krtld_arch_nrows;
+extern const struct krtld_row krtld_arch_rows[KRTLD_TYPES];
 
 extern const uint16_t krtld_arch_machine; /* e_machine */
 extern const uint16_t krtld_arch_common;  /* a section index that means SHN_COMMON as well */

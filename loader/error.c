@@ -2,7 +2,8 @@
  * Messages: what was refused, where and why, in one line. There is no printf here, and no memory to
  * allocate. Called by whoever implements krtld_ops.report.
  */
-#include "loader/load.h"
+#include "loader/krtld.h"
+#include "loader/text.h"
 
 /* A line under construction: what does not fit is cut off, and a name cannot break it. */
 struct line {

@@ -10,19 +10,22 @@
  * is all anybody needs to know. So the kernel itself is such an object, is called unix, and is the
  * first module; those loaded later take the same path through the same code.
  *
- * krtld_load() is that path, a phase a line:
+ * krtld_load() is that path. What it knows lives in three places (object.h, load.h, module.h): the
+ * *object* is a constant view of the file, the *load* is what one call needs, on its stack, and the
+ * *module* is what stays. A phase a line:
  *
- *	check      Nothing in the file is believed before every header, size, index and offset has
- *	           been looked at. Afterwards nobody has to look again, and the loops are short.
+ *	object     Every header, section and symbol in the file is looked at, once; object.c and
+ *	           object_symbols.c. Afterwards nothing has to be asked again, and the loops are short.
+ *	layout     How large each region will be, and where in it each section is; place.c, sets.c.
  *	place      Three allocations, for text, read-only data and data, since each will be
  *	           protected in its own way. The contents are copied into them.
  *	resolve    One value for each symbol. This is where names are compared, and the only place:
  *	           a symbol that is a stub is given its hotinline's index here.
- *	relocate   One loop over all relocations: value, range, store. In passing, those that
- *	           refer to stubs are examined: is it proven to be a site (a direct call or jmp)?
- *	           If not, it is kept in a list of its own, with the reason.
- *	collect    The sites of the module become one sorted array.
- *	patch      do_hotinlines(), while the text is still writable and nobody runs it.
+ *	relocate   One loop over all relocations: each is checked, computed and stored. Those whose
+ *	           symbols are stubs are put aside in passing, and sites.c answers: is it a site (a
+ *	           direct call or jmp, say), or a reference that is not one, and why?
+ *	finish     The sites of the module become sorted arrays.
+ *	patch      do_hotinlines(), while the text is still writable and no CPU runs it.
  *	protect    Text becomes executable and stops being writable.
  *	publish    Others may find it, and the modules that it uses are in use.
  *	start      Its constructors and its _init run, and _init may still refuse.
@@ -33,10 +36,16 @@
  * not decided, and boot arguments have a say. Any further module must wait for that decision,
  * because two modules that were patched for two machines would disagree about, say, who clears AC.
  *
- * All or nothing. A phase that fails reports why and returns false, and krtld_destroy() undoes all
- * that was done before it: memory, users, stubs. A module's tables hang in one list, so
- * that freeing them cannot forget one. Allocation, protection and _init may fail at any time, and
+ * All or nothing. Nothing of a module is reachable before all of it has been looked at: no other
+ * module finds its symbols, no page of it is executable, and the machine's stubs are put back. Memory
+ * that only the load holds may have been written by then, for a relocation is checked where it is
+ * stored. A phase that fails reports why and returns false, and destroy() undoes all that was done
+ * before it: memory, users, names, stubs. Allocation, protection and _init may fail at any time, and
  * the tests make each of them fail.
+ *
+ * A GOT is rare in a kernel, and to find out how large it must be takes a look at every relocation.
+ * So a load counts on none; where it meets a relocation that needs one it undoes itself, counts, and
+ * starts again.
  *
  * Who may define what. Hidden symbols are a module's own, and so are _init, _fini and what
  * ops->exported says no to: no other module sees them, they collide with nothing, and within the
@@ -58,230 +67,292 @@
  * Limits. Objects for one processor, with addends (SHT_RELA). Relocated values are what GNU ld
  * would put there at the same addresses without relaxing; there is no PLT, so that what is out of
  * reach is refused. Thread-local storage and IFUNC are refused. No string or constant is merged
- * between sections. Modules refer to those loaded before
- * them and not to each other in a circle. Time and memory are linear in the size of the file but
- * for sorting, whatever the file is made to be (tests/fuzz shows the curves), and a symbol that is
- * not the module's own is looked for in each module that is loaded. Not reentrant, except that a
- * module's own functions may load and unload other modules: the caller brings a lock.
+ * between sections. Modules refer to those loaded before them and not to each other in a circle. Time
+ * and memory are linear in the size of the file but for sorting, whatever the file is made to be
+ * (tests/fuzz shows the curves), and do not depend on how many modules are loaded: all names are in
+ * one table (names.c). Who may call what, and when, is said in krtld.h.
  */
 #include "loader/load.h"
+#include "loader/report.h"
 
-bool krtld_refuse(const struct krtld *krtld, const struct krtld_error *error)
-{
-	struct krtld_error told = *error;
+/* ---- A module's memory ---- */
 
-	/* No name at all is a byte of the module, which will be gone; all others are the file's. */
-	if (told.section && !*told.section)
-		told.section = "";
-	if (told.symbol && !*told.symbol)
-		told.symbol = "";
-	krtld->ops->report(krtld->ctx, &told);
-	return false;
-}
-
-static void *allocate(const struct krtld *krtld, const char *module, uint64_t size)
-{
-	void *memory =
-	    krtld->ops->alloc(krtld->ctx, KRTLD_META, size, _Alignof(max_align_t), &(uint64_t){0});
-
-	if (!memory)
-		(void)krtld_refuse(krtld, &(struct krtld_error){.reason = KRTLD_E_MEMORY,
-								.module = module,
-								.value = size});
-	return memory;
-}
-
-void *krtld_scratch(struct krtld *krtld, const struct krtld_module *module, size_t size)
-{
-	return allocate(krtld, module->name, size);
-}
-
-void krtld_unscratch(struct krtld *krtld, void *memory, size_t size)
-{
-	krtld->ops->free(krtld->ctx, KRTLD_META, memory, 0, size);
-}
-
-void *krtld_meta(struct krtld *krtld, struct krtld_module *module, uint64_t n, size_t item)
-{
-	size_t size = sizeof(struct krtld_meta) + n * item; /* n is bounded by the file's size */
-	struct krtld_meta *meta = allocate(krtld, module->name, size);
-
-	if (!meta)
-		return NULL;
-	*meta = (struct krtld_meta){module->private->metas, size};
-	module->private->metas = meta;
-	return meta + 1;
-}
-
+/* A module, in the first block of its own pool. */
 struct body {
 	struct krtld_module module;
 	struct krtld_private own;
 };
 
-struct krtld_module *krtld_create(struct krtld *krtld, const char *name, const void *file,
-				  size_t size)
+/* Copies the names of the module, its symbols and sections: the file will be gone. */
+static bool copy_names(struct krtld_load *load)
 {
-	struct body *body = allocate(krtld, name, sizeof *body);
+	const struct krtld_object *object = load->object;
+	struct krtld_module *module = load->module;
+	struct krtld_key name = krtld_key_of(object->name);
+	uint64_t symbols = object->strings_size ? object->strings_size : 1;
+	char *names =
+	    krtld_pool_alloc(load->krtld, object->name, &module->private->pool,
+			     symbols + object->section_names_size + 1 + name.length + 1, 1);
+	char *sections = names + symbols, *own = sections + object->section_names_size + 1;
+
+	if (!names)
+		return false;
+	if (object->strings_size)
+		memcpy(names, object->strings, object->strings_size);
+	if (object->section_names_size)
+		memcpy(sections, object->section_names, object->section_names_size);
+	memcpy(own, name.text, name.length);
+	for (uint32_t i = 0; i < module->nsections; i++)
+		module->sections[i].name = sections + object->shdrs[i].sh_name;
+	module->name = own;
+	module->private->names = names;
+	module->private->entry = (struct krtld_entry){.name = own,
+						      .module = module,
+						      .length = name.length,
+						      .hash = name.hash,
+						      .symbol = KRTLD_NO_SYMBOL};
+	return true;
+}
+
+/* A module of which nothing is known but its names. */
+static bool create(struct krtld_load *load)
+{
+	struct krtld_pool pool = {NULL};
+	struct body *body =
+	    krtld_pool_alloc(load->krtld, load->object->name, &pool, 1, sizeof *body);
+	struct krtld_module *module;
 
 	if (!body)
-		return NULL;
-	body->module.name = name;
-	body->module.private = &body->own;
-	body->own.file = file;
-	body->own.size = size;
-	return &body->module;
+		return false;
+	module = load->module = &body->module;
+	module->name = load->object->name;
+	module->private = &body->own;
+	module->private->pool = pool;
+	module->nsections = load->object->nsections;
+	module->sections = krtld_pool_alloc(load->krtld, module->name, &module->private->pool,
+					    module->nsections, sizeof *module->sections);
+	return module->sections && copy_names(load);
 }
 
-static void unlink_module(struct krtld *krtld, struct krtld_module *module)
-{
-	struct krtld_module **link = &krtld->first, *previous = NULL;
-
-	while (*link != module) {
-		previous = *link;
-		link = &(*link)->next;
-	}
-	*link = module->next;
-	if (krtld->last == module)
-		krtld->last = previous;
-}
-
+/* Takes it out of the list of modules and the table of names, and from what it uses. */
 static void withdraw(struct krtld *krtld, struct krtld_module *module)
 {
 	struct krtld_private *own = module->private;
+	struct krtld_module **needs = own->needs.items;
 
+	for (uint32_t i = 0; i < own->nexports; i++)
+		krtld_names_remove(krtld, &own->exports[i]);
 	if (!own->linked)
 		return;
-	unlink_module(krtld, module);
-	for (uint32_t i = 0; i < own->nneeds; i++)
-		own->needs[i]->users--;
+	krtld_names_remove(krtld, &own->entry);
+	for (uint32_t i = 0; i < own->needs.n; i++)
+		needs[i]->users--;
+	*(own->previous ? &own->previous->next : &krtld->first) = module->next;
+	*(module->next ? &module->next->private->previous : &krtld->last) = own->previous;
 	own->linked = false;
 }
 
-void krtld_destroy(struct krtld *krtld, struct krtld_module *module)
+/* Undoes every phase that was done, and frees the module. */
+static void destroy(struct krtld *krtld, struct krtld_module *module)
 {
-	struct krtld_meta *meta = module->private->metas;
+	struct krtld_private *own = module->private;
+	struct krtld_pool pool;
 
 	withdraw(krtld, module);
-	krtld_drop_found(krtld, module);
 	krtld_drop_stubs(krtld, module);
 	krtld_unplace(krtld, module);
-	while (meta) {
-		struct krtld_meta *next = meta->next;
-
-		krtld_unscratch(krtld, meta, meta->size);
-		meta = next;
-	}
-	krtld_unscratch(krtld, (struct body *)module, sizeof(struct body));
+	krtld_vector_free(krtld, &own->needs, sizeof(struct krtld_module *));
+	krtld_vector_free(krtld, &own->sites, sizeof *module->sites);
+	krtld_vector_free(krtld, &own->references, sizeof *module->references);
+	krtld_vector_free(krtld, &own->texts, sizeof *module->texts);
+	pool = own->pool;
+	krtld_pool_free(krtld, &pool);
+	if (!krtld->first)
+		krtld_names_free(krtld);
 }
 
+/* ---- The phases that are short ---- */
+
 /* Before anything is read: does a module of that name fit in here, now? */
-static bool admit(const struct krtld *krtld, const char *name)
+static bool admit(const struct krtld *krtld, const char *name,
+		  const struct krtld_placement *placement)
 {
+	const struct krtld_module *first = krtld->first;
+
 	if (krtld_find(krtld, name))
-		return krtld_refuse(
-		    krtld, &(struct krtld_error){.reason = KRTLD_E_DUPLICATE, .module = name});
-	if (krtld->first && krtld->machine && !krtld->machine->decided && !krtld->unpatched)
-		return krtld_refuse(
-		    krtld, &(struct krtld_error){.reason = KRTLD_E_UNDECIDED, .module = name});
-	if (krtld->first && krtld->first->private->nconstructors &&
-	    !krtld->first->private->constructed && !krtld->first->private->running)
-		return krtld_refuse(
-		    krtld,
-		    &(struct krtld_error){.reason = KRTLD_E_START,
-					  .module = name,
-					  .what = "too early, the constructors of the first module "
-						  "have not run: call krtld_start()"});
+		return REFUSE(krtld, name, KRTLD_E_DUPLICATE);
+	if (first && krtld->machine && !krtld->machine->decided &&
+	    !(placement && placement->unpatched))
+		return REFUSE(krtld, name, KRTLD_E_UNDECIDED);
+	if (first && first->private->nconstructors && !first->private->constructed &&
+	    !first->private->running)
+		return REFUSE(krtld, name, KRTLD_E_START,
+			      .what = "too early, the constructors of the first module "
+				      "have not run: call krtld_start()");
 	return true;
 }
 
-bool krtld_is_early(const struct krtld *krtld, const struct krtld_module *module)
+/* The engine's refusal, with the names that the file has. */
+static bool refuse_site(const struct krtld_load *load, struct krtld_error *error)
 {
-	bool first = !krtld->first || krtld->first == module;
-
-	return first && krtld->machine && !krtld->machine->decided;
-}
-
-static bool patch(struct krtld *krtld, struct krtld_module *module)
-{
-	struct krtld_error error = {.reason = KRTLD_E_HOTINLINE, .module = module->name};
-	const char *symbol;
+	const struct krtld_module *module = load->module;
 	uint64_t offset, size;
 
-	if (!module->nsites || krtld->unpatched || krtld_is_early(krtld, module))
-		return true;
-	if (do_hotinlines(krtld->machine, module->texts, module->ntexts, &error.hot))
-		return true;
-	error.section = krtld_locate(module, error.hot.address, &error.offset);
-	krtld_nearest(module, error.hot.address, &symbol, &offset, &size);
-	error.symbol = symbol;
-	return krtld_refuse(krtld, &error);
+	error->module = load->object->name;
+	for (uint32_t i = 1; i < module->nsections; i++) {
+		const struct krtld_section *section = &module->sections[i];
+
+		if (section->bytes && error->hot.address - section->address < section->size) {
+			error->section = krtld_load_section(load, i);
+			error->offset = error->hot.address - section->address;
+		}
+	}
+	if (krtld_nearest(module, error->hot.address, &error->symbol, &offset, &size))
+		error->symbol = load->object->strings + (error->symbol - module->private->names);
+	return krtld_refuse(load->krtld, error);
 }
 
-static bool protect(struct krtld *krtld, struct krtld_module *module)
+static bool patch(const struct krtld_load *load)
 {
+	struct krtld_module *module = load->module;
+	struct krtld_error error = {.reason = KRTLD_E_HOTINLINE};
+
+	return !module->nsites || (load->placement && load->placement->unpatched) ||
+	       krtld_is_early(load->krtld, module) ||
+	       do_hotinlines(load->krtld->machine, module->texts, module->ntexts, &error.hot) ||
+	       refuse_site(load, &error);
+}
+
+static bool protect(const struct krtld_load *load)
+{
+	struct krtld *krtld = load->krtld;
+
 	for (unsigned kind = 0; kind < KRTLD_REGIONS; kind++) {
-		struct krtld_region *region = &module->regions[kind];
+		struct krtld_region *region = &load->module->regions[kind];
 
 		if (region->bytes && !krtld->ops->protect(krtld->ctx, kind, region->bytes,
 							  region->address, region->size))
-			return REFUSE(krtld, module, KRTLD_E_PROTECT, .value = region->address);
+			return REFUSE_LOAD(load, KRTLD_E_PROTECT, .value = region->address);
 	}
 	return true;
 }
 
-static bool publish(struct krtld *krtld, struct krtld_module *module)
+/* Others can find it, and what it uses is in use. */
+static bool publish(const struct krtld_load *load)
 {
+	struct krtld *krtld = load->krtld;
+	struct krtld_module *module = load->module;
 	struct krtld_private *own = module->private;
+	struct krtld_module **needs;
 
-	for (uint32_t i = 0; i < own->nneeds; i++)
-		own->needs[i]->users++;
-	if (krtld->last)
-		krtld->last->next = module;
-	else
-		krtld->first = module;
+	if (!krtld_vector_trim(krtld, module->name, &own->needs, sizeof *needs))
+		return false;
+	if (!krtld_names_add(krtld, &own->entry))
+		return REFUSE_LOAD(load, KRTLD_E_FORMAT,
+				   .what = "names of modules share one hash chain",
+				   .value = KRTLD_CHAIN_MAX + 1, .limit = KRTLD_CHAIN_MAX);
+	needs = own->needs.items;
+	for (uint32_t i = 0; i < own->needs.n; i++)
+		needs[i]->users++;
+	own->previous = krtld->last;
+	*(krtld->last ? &krtld->last->next : &krtld->first) = module;
 	krtld->last = module;
 	own->linked = true;
 	return true;
 }
 
-/* What the kernel patches itself it starts itself, too: krtld_start(). */
-static bool start(struct krtld *krtld, struct krtld_module *module)
+/* ---- The load ---- */
+
+/* From the object to a module that others can find. What a failure leaves destroy() undoes. */
+static bool make(struct krtld_load *load)
 {
-	return krtld_is_early(krtld, module) || krtld_begin(krtld, module);
+	return krtld_layout_make(load->object,
+				 load->slots->n ? load->slots->n : load->slots->wanted,
+				 &load->layout) && /* it is known how large it will be */
+	       create(load) &&
+	       krtld_place(load) &&    /* it has memory, and so addresses */
+	       krtld_resolve(load) &&  /* every symbol has a value */
+	       krtld_relocate(load) && /* every field has its own, and sites are known */
+	       krtld_find_functions(load->krtld, load->module, load->object) &&
+	       krtld_finish_sites(load) && /* they are what the engine takes */
+	       patch(load) &&              /* calls of hotinlines are code for this machine */
+	       protect(load) &&            /* text is read-only from here on */
+	       publish(load);              /* others can find it */
+}
+
+static struct krtld_module *attempt(struct krtld *krtld, const struct krtld_object *object,
+				    const struct krtld_placement *placement,
+				    struct krtld_slots *slots)
+{
+	struct krtld_load load = {
+	    .krtld = krtld, .placement = placement, .object = object, .slots = slots};
+
+	if (!make(&load)) {
+		if (load.module)
+			destroy(krtld, load.module);
+		krtld_names_undo(krtld);
+		load.module = NULL;
+	}
+	krtld_pool_free(krtld, &load.pool);
+	krtld_layout_drop(object, &load.layout);
+	return load.module;
+}
+
+static bool count_slots(struct krtld_slots *slots, const struct krtld_object *object)
+{
+	slots->numbers = krtld_pool_alloc(object->krtld, object->name, &slots->pool,
+					  object->nsymbols, sizeof *slots->numbers);
+	if (slots->numbers)
+		slots->n = krtld_count_slots(object, slots->numbers, &slots->wanted);
+	return slots->numbers != NULL;
+}
+
+static struct krtld_module *load_object(struct krtld *krtld, const struct krtld_object *object,
+					const struct krtld_placement *placement)
+{
+	struct krtld_slots slots = {.missing = object->names_got};
+	struct krtld_module *module =
+	    slots.missing ? NULL : attempt(krtld, object, placement, &slots);
+
+	if (slots.missing && count_slots(&slots, object))
+		module = attempt(krtld, object, placement, &slots);
+	krtld_pool_free(krtld, &slots.pool);
+	return module;
+}
+
+struct krtld_module *krtld_load_at(struct krtld *krtld, const char *name, const void *file,
+				   size_t size, const struct krtld_placement *placement)
+{
+	struct krtld_object object;
+	struct krtld_module *module;
+
+	if (!admit(krtld, name, placement) || !krtld_object_open(krtld, &object, name, file, size))
+		return NULL;
+	module = load_object(krtld, &object, placement);
+	krtld_object_close(&object);
+	/* What the kernel patches it starts, too. A module that refuses goes, if no other has come to
+	 * use it meanwhile. */
+	if (module && !krtld_is_early(krtld, module) && !krtld_begin(krtld, module) &&
+	    krtld_end(krtld, module)) {
+		destroy(krtld, module);
+		krtld_names_undo(krtld);
+		return NULL;
+	}
+	krtld_names_keep(krtld);
+	return module;
 }
 
 struct krtld_module *krtld_load(struct krtld *krtld, const char *name, const void *file,
 				size_t size)
 {
-	struct krtld_module *module;
-
-	if (!admit(krtld, name))
-		return NULL;
-	module = krtld_create(krtld, name, file, size);
-	if (!module)
-		return NULL;
-	if (krtld_check(krtld, module) &&          /* everything in the file is in range */
-	    krtld_place(krtld, module) &&          /* it has memory, and so addresses */
-	    krtld_resolve(krtld, module) &&        /* every symbol has a value */
-	    krtld_relocate(krtld, module) &&       /* every field has its own */
-	    krtld_find_functions(krtld, module) && /* its constructors are its own code */
-	    krtld_collect(krtld, module) &&        /* it is known where hotinlines are called */
-	    patch(krtld, module) &&                /* those calls are code for this machine */
-	    protect(krtld, module) &&              /* text is read-only from here on */
-	    publish(krtld, module) &&              /* others can find it */
-	    start(krtld, module))                  /* and it agrees to be here */
-		return module;
-	if (!krtld_end(krtld, module)) /* somebody has come to use it meanwhile: it cannot go */
-		return module;
-	krtld_destroy(krtld, module);
-	return NULL;
+	return krtld_load_at(krtld, name, file, size, NULL);
 }
 
 bool krtld_unload(struct krtld *krtld, struct krtld_module *module)
 {
 	if (!krtld_end(krtld, module))
 		return false;
-	krtld_destroy(krtld, module);
+	destroy(krtld, module);
 	return true;
 }
 
@@ -302,19 +373,19 @@ bool krtld_release(struct krtld_module *module)
 
 struct krtld_module *krtld_find(const struct krtld *krtld, const char *name)
 {
-	for (struct krtld_module *module = krtld->first; module; module = module->next) {
-		if (krtld_same(module->name, name))
-			return module;
-	}
-	return NULL;
+	struct krtld_key key = krtld_key_of(name);
+	const struct krtld_entry *entry = krtld_names_find(krtld, &key).module;
+
+	return entry ? entry->module : NULL;
 }
 
 bool krtld_lookup(const struct krtld *krtld, const char *name, uint64_t *value)
 {
-	uint32_t symbol;
-	const struct krtld_module *module = krtld_search(krtld, name, krtld_hash(name), &symbol);
+	struct krtld_key key = krtld_key_of(name);
+	const struct krtld_entry *entry = krtld_names_find(krtld, &key).symbol;
 
-	if (module)
-		*value = module->private->values[symbol].value;
-	return module != NULL;
+	if (!entry || !entry->module->private->linked)
+		return false;
+	*value = entry->module->private->symbols[entry->symbol].value;
+	return true;
 }

@@ -87,7 +87,7 @@ enum krtld_reason {
 	KRTLD_E_BUSY,  /* unload of a module in use */
 };
 
-/* What was refused, where and why. Strings live as long as the file. */
+/* What was refused, where and why. Strings are there while it is reported, and no longer. */
 struct krtld_error {
 	enum krtld_reason reason;
 	const char *module;
@@ -117,11 +117,8 @@ struct krtld_ops {
 	/* Makes a region's final protection true, and its instructions visible to the core. */
 	bool (*protect)(void *ctx, enum krtld_kind kind, void *bytes, uint64_t address,
 			size_t size);
-	/* Optional. An address of its own for one section (the host tool's --layout). False: place it
-	 * with its region. */
-	bool (*place)(void *ctx, const char *module, unsigned section, uint64_t *address);
 	/* Optional. A symbol that no module defines: undefined in this one, or weak or COMMON, which
-	 * give way; and _GLOBAL_OFFSET_TABLE_, if the GOT is to be thought elsewhere. */
+	 * give way. */
 	bool (*external)(void *ctx, const char *name, uint64_t *value);
 	/*
 	 * Optional: without it no _init and no _fini runs, and a module with constructors or destructors
@@ -142,20 +139,30 @@ struct krtld_ops {
 	bool (*exported)(void *ctx, const char *module, const char *name);
 };
 
-/* The loaded modules. Zero it, then set the first four. */
+/*
+ * The loaded modules. Zero it, then set the first three.
+ *
+ * Who may call what: krtld takes no lock. krtld_load(), krtld_start(), krtld_unload() and
+ * krtld_index() change what is loaded, krtld_hold() and krtld_release() a count: one of these at a
+ * time, under one lock of the caller's, not from an interrupt. What they call (krtld_ops) may not call
+ * them again, but for `start`. krtld_find(), krtld_lookup(), krtld_module_symbol(),
+ * krtld_next_symbol() and krtld_name() only read: any number of them at a time, also from an
+ * interrupt or a debugger, while none of the others runs. A debugger or a panic that has stopped all
+ * CPUs in the middle of one of those may still walk the list of modules and call krtld_name(): a
+ * module is linked whole, and last.
+ */
 struct krtld {
 	const struct krtld_ops *ops;
 	void *ctx;                   /* handed back to each of ops */
 	struct hot_machine *machine; /* NULL: no hotinlines at all */
-	bool unpatched;              /* leave every site on its stub, decided or not (host tool) */
 	struct krtld_module *first;  /* unix */
 	struct krtld_module *last;
+	struct krtld_names *names; /* krtld's own: all names that modules export, and their own */
 };
 
 /*
- * Loads an object: check, place, resolve, relocate, collect sites, do_hotinlines, protect, start.
- * name and file must stay as they are for as long as the module is loaded. Returns NULL after a
- * report; then nothing of it is left. In one case a refused module cannot go, because others use it
+ * Loads an object: check, place, resolve, relocate, find sites, do_hotinlines, protect, start. name
+ * and file may be freed once it returns. Returns NULL after a report; then nothing of it is left. In one case a refused module cannot go, because others use it
  * already: those that its _init has loaded or let hold it before it failed. Then it is returned all
  * the same, after two reports (KRTLD_E_START, KRTLD_E_BUSY): loaded, not started, to be unloaded when
  * its users are gone.

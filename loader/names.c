@@ -1,211 +1,264 @@
 /*
- * Names for addresses and addresses for names, within loaded modules: for stack traces, the prompt,
- * the host tool, and krtld's own messages. Without krtld_index() a look-up reads the whole symbol
- * table of a module, which needs no memory and so works in a panic.
+ * The table of names: chains of entries, twice as many buckets as there are entries or more, so that
+ * most chains are empty. Look-ups read a name eight bytes at a time, once. Of a million names no more
+ * than some ten share a bucket by chance; one module may put KRTLD_CHAIN_MAX entries into a chain, so that each look-up has a bound
+ * even if names collide on purpose.
  */
-#include "loader/load.h"
+#include "loader/names.h"
+#include "loader/text.h"
 
-/* Where a module's symbol is, and how well its name would describe that place. */
-struct candidate {
-	uint64_t address;
-	uint64_t room; /* bytes from there to the end of its section */
-	unsigned rank; /* 0: not at all */
-};
+#define BUCKETS_MIN 64
 
-/* Functions and objects before labels, globals before locals. */
-static unsigned rank_of(const struct krtld_module *module, const struct elf64_sym *symbol)
+static inline uint64_t mix(uint64_t hash, uint64_t word)
 {
-	unsigned type = ELF64_ST_TYPE(symbol->st_info);
-
-	if (type == STT_SECTION || type == STT_FILE || !*krtld_symbol_name(module, symbol))
-		return 0;
-	return 1 + (ELF64_ST_BIND(symbol->st_info) != STB_LOCAL) +
-	       2 * (type == STT_FUNC || type == STT_OBJECT);
+	return ((hash << 5 | hash >> 59) ^ word) *
+	       0x9e3779b97f4a7c15; /* 2^64 over the golden ratio */
 }
 
-static bool in_region(const struct krtld_region *region, uint64_t address)
+/* Eight bytes of a string, or what there is of them up to `end`; zeros after that. */
+static inline uint64_t load_word(const char *at, const char *end)
 {
-	return region->bytes && address - region->address < region->size;
-}
+	uint64_t word = 0;
 
-/* A COMMON symbol is in no section, and in the data unless another definition took its place. */
-static struct candidate common_of(const struct krtld_module *module, uint32_t index,
-				  const struct elf64_sym *symbol)
-{
-	uint64_t address = module->private->values[index].value;
-
-	if (!in_region(&module->regions[KRTLD_DATA], address))
-		return (struct candidate){0, 0, 0};
-	return (struct candidate){address, symbol->st_size, rank_of(module, symbol)};
-}
-
-/* A label at the very end of a section, such as a limit, is not in it. */
-static struct candidate candidate_of(const struct krtld_module *module, uint32_t index)
-{
-	struct elf64_sym symbol = krtld_symbol(module, index);
-	uint32_t i = krtld_symbol_section(module, &symbol, index);
-	const struct krtld_section *section = &module->sections[i < module->nsections ? i : 0];
-
-	if (i == KRTLD_IN_COMMON)
-		return common_of(module, index, &symbol);
-	if (!section->bytes || symbol.st_value >= section->size)
-		return (struct candidate){0, 0, 0};
-	return (struct candidate){section->address + symbol.st_value,
-				  section->size - symbol.st_value, rank_of(module, &symbol)};
-}
-
-const char *krtld_locate(const struct krtld_module *module, uint64_t address, uint64_t *offset)
-{
-	for (uint32_t i = 1; i < module->nsections; i++) {
-		const struct krtld_section *section = &module->sections[i];
-
-		*offset = address - section->address;
-		if (section->bytes && *offset < section->size)
-			return section->name;
+	if (end - at >= 8) {
+		memcpy(&word, at, 8);
+		return word;
 	}
-	*offset = 0;
-	return NULL;
+	for (unsigned i = 0; at + i < end && at[i]; i++)
+		word |= (uint64_t)(uint8_t)at[i] << 8 * i;
+	return word;
 }
 
-static uint32_t search_all(const struct krtld_module *module, uint64_t address)
+struct krtld_key krtld_key(const char *text, const char *end)
 {
-	struct candidate best = {0, 0, 0};
-	uint32_t found = 0;
+	const char *at = text;
+	uint64_t hash = 0;
 
-	for (uint32_t i = 1; i < module->private->nsymbols; i++) {
-		struct candidate candidate = candidate_of(module, i);
-		uint64_t distance = address - candidate.address;
+	for (;; at += 8) {
+		uint64_t word = load_word(at, end);
+		/* In each byte its highest bit, where it or a lower byte is 0. */
+		uint64_t zeros = (word - 0x0101010101010101) & ~word & 0x8080808080808080;
+		unsigned n;
 
-		if (!candidate.rank || distance >= candidate.room)
+		if (!zeros) {
+			hash = mix(hash, word);
 			continue;
-		if (found && distance > address - best.address)
-			continue;
-		if (found && candidate.address == best.address && candidate.rank <= best.rank)
-			continue;
-		best = candidate;
-		found = i;
+		}
+		n = (unsigned)__builtin_ctzll(zeros) / 8; /* bytes before the NUL */
+		hash = mix(hash, word & (((uint64_t)1 << 8 * n) - 1));
+		return (struct krtld_key){text, (uint32_t)(at - text + n),
+					  (uint32_t)(hash ^ hash >> 32)};
 	}
-	return found;
 }
 
-static uint32_t search_index(const struct krtld_module *module, uint64_t address)
+struct krtld_key krtld_key_of(const char *text)
 {
-	const struct krtld_named *named = module->private->named;
-	uint32_t low = 0, high = module->private->nnamed;
+	const char *end = text;
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (named[middle].address <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (!low ||
-	    address - named[low - 1].address >= candidate_of(module, named[low - 1].symbol).room)
-		return 0;
-	return named[low - 1].symbol;
+	while (*end)
+		end++;
+	return krtld_key(text, end + 1);
 }
 
-bool krtld_nearest(const struct krtld_module *module, uint64_t address, const char **symbol,
-		   uint64_t *offset, uint64_t *size)
+static bool is_named(const struct krtld_entry *entry, const struct krtld_key *key)
 {
-	uint32_t index =
-	    module->private->named ? search_index(module, address) : search_all(module, address);
-	struct elf64_sym found;
+	uint32_t i = 0;
 
-	*symbol = NULL;
-	*size = 0;
-	if (!index)
+	if (entry->hash != key->hash || entry->length != key->length)
 		return false;
-	found = krtld_symbol(module, index);
-	*symbol = krtld_symbol_name(module, &found);
-	*offset = address - candidate_of(module, index).address;
-	*size = found.st_size;
+	for (; i + 8 <= key->length; i += 8) {
+		if (memcmp(entry->name + i, key->text + i, 8) != 0)
+			return false;
+	}
+	for (; i < key->length; i++) {
+		if (entry->name[i] != key->text[i])
+			return false;
+	}
 	return true;
 }
 
-static uint64_t named_address(const void *element)
+static struct krtld_entry **chain_of(const struct krtld_buckets *buckets, uint32_t hash)
 {
-	return ((const struct krtld_named *)element)->address;
+	return &buckets->chains[hash & (buckets->n - 1)];
 }
 
-/* Of the symbols at one address keeps the best. */
-static void keep_best(struct krtld_module *module)
+static void link_entry(const struct krtld_buckets *buckets, struct krtld_entry *entry)
 {
-	struct krtld_private *own = module->private;
-	struct krtld_named *named = own->named;
-	uint32_t kept = 0;
+	struct krtld_entry **chain = chain_of(buckets, entry->hash);
 
-	for (uint32_t i = 1; i < own->nnamed; i++) {
-		if (named[i].address != named[kept].address)
-			named[++kept] = named[i];
-		else if (candidate_of(module, named[i].symbol).rank >
-			 candidate_of(module, named[kept].symbol).rank)
-			named[kept] = named[i];
-	}
-	if (own->nnamed)
-		own->nnamed = kept + 1;
+	entry->next = *chain;
+	*chain = entry;
 }
 
-bool krtld_index(struct krtld *krtld, struct krtld_module *module)
+/* Links all entries there instead of here. */
+static void move(const struct krtld_buckets *from, const struct krtld_buckets *to)
 {
-	struct krtld_private *own = module->private;
-
-	if (own->named)
-		return true;
-	own->named = krtld_meta(krtld, module, own->nsymbols, sizeof *own->named);
-	if (!own->named)
-		return false;
-	for (uint32_t i = 1; i < own->nsymbols; i++) {
-		struct candidate candidate = candidate_of(module, i);
-
-		if (candidate.rank)
-			own->named[own->nnamed++] = (struct krtld_named){candidate.address, i};
-	}
-	krtld_sort(own->named, own->nnamed, sizeof *own->named, named_address);
-	keep_best(module);
-	return true;
-}
-
-const struct krtld_module *krtld_name(const struct krtld *krtld, uint64_t address,
-				      const char **symbol, uint64_t *offset, uint64_t *size)
-{
-	*symbol = NULL;
-	*offset = 0;
-	*size = 0;
-	for (const struct krtld_module *module = krtld->first; module; module = module->next) {
-		if (krtld_nearest(module, address, symbol, offset, size))
-			return module;
-		if (krtld_locate(module, address, offset))
-			return module;
-		for (unsigned kind = 0; kind < KRTLD_REGIONS; kind++) { /* the GOT, and gaps */
-			if (in_region(&module->regions[kind], address))
-				return module;
+	for (uint32_t i = 0; i < to->n; i++)
+		to->chains[i] = NULL;
+	for (uint32_t i = 0; i < from->n; i++) {
+		for (struct krtld_entry *entry = from->chains[i], *next; entry; entry = next) {
+			next = entry->next;
+			link_entry(to, entry);
 		}
 	}
-	return NULL;
 }
 
-/* A global wins over a local of the same name. */
-bool krtld_module_symbol(const struct krtld_module *module, const char *name, uint64_t *value)
+/* Buckets for so many entries, and all entries in them. */
+static bool enlarge(struct krtld *krtld, const char *module, uint64_t nentries)
 {
-	bool found = false;
+	struct krtld_names *names = krtld->names;
+	struct krtld_buckets larger = {NULL, BUCKETS_MIN, {NULL}};
 
-	for (uint32_t i = 1; i < module->private->nsymbols; i++) {
-		struct elf64_sym symbol = krtld_symbol(module, i);
+	while (larger.n < 2 * nentries)
+		larger.n *= 2;
+	larger.chains =
+	    krtld_pool_alloc(krtld, module, &larger.pool, larger.n, sizeof(struct krtld_entry *));
+	if (!larger.chains)
+		return false;
+	krtld_names_keep(krtld); /* what the load made whose _init this one comes from */
+	names->before = names->buckets;
+	names->buckets = larger;
+	move(&names->before, &names->buckets);
+	return true;
+}
 
-		if (krtld_is_undefined(module, &symbol, i) ||
-		    (module->private->values[i].flags & KRTLD_ABSENT) ||
-		    ELF64_ST_TYPE(symbol.st_info) == STT_FILE ||
-		    !krtld_same(krtld_symbol_name(module, &symbol), name))
+void krtld_names_keep(struct krtld *krtld)
+{
+	if (!krtld->names)
+		return;
+	krtld_pool_free(krtld, &krtld->names->before.pool);
+	krtld->names->before = (struct krtld_buckets){NULL, 0, {NULL}};
+}
+
+void krtld_names_undo(struct krtld *krtld)
+{
+	struct krtld_names *names = krtld->names;
+
+	if (!names || !names->before.n)
+		return;
+	move(&names->buckets, &names->before);
+	krtld_pool_free(krtld, &names->buckets.pool);
+	names->buckets = names->before;
+	names->before = (struct krtld_buckets){NULL, 0, {NULL}};
+}
+
+/* The stubs' names. They are copied: a boot program's patch table does not outlive it. */
+static bool add_stubs(struct krtld *krtld, const char *module, const struct hot_table *table)
+{
+	struct krtld_names *names = krtld->names;
+	struct krtld_entry *entries =
+	    krtld_pool_alloc(krtld, module, &names->pool, table->nhotinlines, sizeof *entries);
+	uint64_t size = 0;
+	char *text;
+
+	for (uint32_t i = 0; i < table->nhotinlines; i++)
+		size += krtld_length(table->hotinlines[i].name) + 1;
+	text = entries ? krtld_pool_alloc(krtld, module, &names->pool, size, 1) : NULL;
+	if (!text)
+		return false;
+	for (uint32_t i = 0; i < table->nhotinlines; i++) {
+		struct krtld_key key = krtld_key_of(table->hotinlines[i].name);
+
+		memcpy(text, key.text, key.length + 1ull);
+		entries[i] = (struct krtld_entry){.name = text,
+						  .length = key.length,
+						  .hash = key.hash,
+						  .symbol = KRTLD_NO_SYMBOL,
+						  .hotinline = (uint16_t)i};
+		link_entry(&names->buckets, &entries[i]);
+		text += key.length + 1;
+	}
+	names->nentries = table->nhotinlines;
+	return true;
+}
+
+/* An empty table, but for the stubs. */
+static bool create(struct krtld *krtld, const char *module)
+{
+	const struct hot_table *table = krtld->machine ? krtld->machine->table : NULL;
+	struct krtld_pool pool = {NULL};
+	struct krtld_names *names = krtld_pool_alloc(krtld, module, &pool, 1, sizeof *names);
+
+	if (!names)
+		return false;
+	names->pool = pool;
+	krtld->names = names;
+	if (enlarge(krtld, module, table ? table->nhotinlines : 0) &&
+	    (!table || add_stubs(krtld, module, table)))
+		return true;
+	krtld_names_free(krtld);
+	return false;
+}
+
+bool krtld_names_grow(struct krtld *krtld, const char *module, uint32_t nentries)
+{
+	uint64_t wanted;
+
+	if (!krtld->names && !create(krtld, module))
+		return false;
+	wanted = (uint64_t)krtld->names->nentries + nentries;
+	return 2 * wanted <= krtld->names->buckets.n || enlarge(krtld, module, wanted);
+}
+
+void krtld_names_free(struct krtld *krtld)
+{
+	struct krtld_names *names = krtld->names;
+	struct krtld_pool pool;
+
+	if (!names)
+		return;
+	krtld_names_keep(krtld);
+	krtld_pool_free(krtld, &names->buckets.pool);
+	pool = names->pool;
+	krtld->names = NULL;
+	krtld_pool_free(krtld, &pool);
+}
+
+void krtld_names_prefetch(const struct krtld *krtld, const struct krtld_key *key)
+{
+	__builtin_prefetch(chain_of(&krtld->names->buckets, key->hash));
+}
+
+struct krtld_found krtld_names_find(const struct krtld *krtld, const struct krtld_key *key)
+{
+	struct krtld_found found = {NULL, NULL, HOT_NONE};
+
+	if (!krtld->names)
+		return found;
+	for (struct krtld_entry *entry = *chain_of(&krtld->names->buckets, key->hash); entry;
+	     entry = entry->next) {
+		if (!is_named(entry, key))
 			continue;
-		if (found && ELF64_ST_BIND(symbol.st_info) == STB_LOCAL)
-			continue;
-		*value = module->private->values[i].value;
-		found = true;
-		if (ELF64_ST_BIND(symbol.st_info) != STB_LOCAL)
-			return true;
+		if (!entry->module)
+			found.hotinline = entry->hotinline;
+		else if (entry->symbol == KRTLD_NO_SYMBOL)
+			found.module = entry;
+		else
+			found.symbol = entry;
 	}
 	return found;
+}
+
+bool krtld_names_add(struct krtld *krtld, struct krtld_entry *entry)
+{
+	unsigned length = 0;
+
+	for (const struct krtld_entry *other = *chain_of(&krtld->names->buckets, entry->hash);
+	     other; other = other->next)
+		length += other->module == entry->module;
+	if (length >= KRTLD_CHAIN_MAX)
+		return false;
+	link_entry(&krtld->names->buckets, entry);
+	krtld->names->nentries++;
+	return true;
+}
+
+void krtld_names_remove(struct krtld *krtld, struct krtld_entry *entry)
+{
+	struct krtld_entry **link = chain_of(&krtld->names->buckets, entry->hash);
+
+	while (*link != entry)
+		link = &(*link)->next;
+	*link = entry->next;
+	krtld->names->nentries--;
 }

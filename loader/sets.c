@@ -3,9 +3,13 @@
  * linker defines at their ends if an object refers to them and defines them nowhere. They are a
  * module's own: each module that has such a section has a set of its own, whatever others export.
  * Several sections of one name make one set, so they are put next to each other, in their order.
- * Called by check_symbols.c, place.c, resolve.c and the host tool.
+ * Called by object_symbols.c, place.c, resolve.c and the host tool.
  */
 #include "loader/load.h"
+#include "loader/object_parts.h"
+#include "loader/report.h"
+#include "loader/sets.h"
+#include "loader/text.h"
 
 /* The name of the set that a symbol is an end of; NULL: of none. */
 static const char *set_of(const char *symbol, bool *stop)
@@ -36,11 +40,11 @@ static bool is_identifier(const char *name)
 }
 
 /* The next loaded section of that name after one; 0: none. */
-static uint32_t next_of(const struct krtld_module *module, const char *name, uint32_t after)
+static uint32_t next_of(const struct krtld_object *object, const char *name, uint32_t after)
 {
-	while (++after < module->nsections) {
-		if (krtld_is_loaded(&module->private->shdrs[after]) &&
-		    krtld_same(module->sections[after].name, name))
+	while (++after < object->nsections) {
+		if (krtld_is_loaded(&object->shdrs[after]) &&
+		    krtld_same(krtld_section_name(object, after), name))
 			return after;
 	}
 	return 0;
@@ -55,18 +59,17 @@ bool krtld_is_set(const char *symbol)
 }
 
 /* Chains the sections of one name, from the first on. */
-static bool chain(struct krtld *krtld, struct krtld_module *module, const char *name)
+static bool chain(const struct krtld_object *object, struct krtld_link *links, const char *name)
 {
-	struct krtld_link *links = module->private->links;
-	uint32_t first = next_of(module, name, 0);
+	uint32_t first = next_of(object, name, 0);
 
 	if (!first || links[first].first)
 		return true;
 	for (uint32_t i = first, next; i; i = next) {
-		next = next_of(module, name, i);
+		next = next_of(object, name, i);
 		links[i] = (struct krtld_link){first, next};
-		if (module->sections[i].kind != module->sections[first].kind)
-			return REFUSE(krtld, module, KRTLD_E_FORMAT, .section = name,
+		if (krtld_kind_of(&object->shdrs[i]) != krtld_kind_of(&object->shdrs[first]))
+			return REFUSE(object->krtld, object->name, KRTLD_E_FORMAT, .section = name,
 				      .what =
 					  "sections of this name are one set (__start_), and yet "
 					  "not all are writable, or not all executable",
@@ -75,92 +78,93 @@ static bool chain(struct krtld *krtld, struct krtld_module *module, const char *
 	return true;
 }
 
-bool krtld_check_sets(struct krtld *krtld, struct krtld_module *module)
+bool krtld_find_sets(const struct krtld_object *object, struct krtld_layout *layout)
 {
-	struct krtld_private *own = module->private;
-
-	if (!own->nsets)
+	if (!object->nsets)
 		return true;
-	own->links = krtld_meta(krtld, module, module->nsections, sizeof *own->links);
-	if (!own->links)
+	layout->links = krtld_pool_alloc(object->krtld, object->name, &layout->pool,
+					 object->nsections, sizeof *layout->links);
+	if (!layout->links)
 		return false;
-	for (uint32_t i = 1; i < own->nsymbols; i++) {
-		struct elf64_sym symbol = krtld_symbol(module, i);
-		const char *name = krtld_symbol_name(module, &symbol);
+	for (uint32_t i = 1; i < object->nsymbols; i++) {
+		struct elf64_sym symbol = krtld_object_symbol(object, i);
+		const char *name = krtld_symbol_name(object, &symbol);
 		bool stop;
 
-		if (krtld_is_undefined(module, &symbol, i) && krtld_is_set(name) &&
-		    !chain(krtld, module, set_of(name, &stop)))
+		if (krtld_symbol_section(object, &symbol, i) == SHN_UNDEF && krtld_is_set(name) &&
+		    !chain(object, layout->links, set_of(name, &stop)))
 			return false;
 	}
 	return true;
 }
 
-uint32_t krtld_next_placed(const struct krtld_module *module, uint32_t at)
+uint32_t krtld_next_placed(const struct krtld_object *object, const struct krtld_layout *layout,
+			   uint32_t at)
 {
-	const struct krtld_link *links = module->private->links;
+	const struct krtld_link *links = layout->links;
 
 	if (links && links[at].next)
 		return links[at].next;
 	if (links && links[at].first)
 		at = links[at].first; /* go on where the set began */
-	while (++at < module->nsections) {
-		if (krtld_is_loaded(&module->private->shdrs[at]) &&
+	while (++at < object->nsections) {
+		if (krtld_is_loaded(&object->shdrs[at]) &&
 		    (!links || !links[at].first || links[at].first == at))
 			return at;
 	}
 	return 0;
 }
 
-uint64_t krtld_placed_align(const struct krtld_module *module, uint32_t at)
+uint64_t krtld_placed_align(const struct krtld_object *object, const struct krtld_layout *layout,
+			    uint32_t section)
 {
-	const struct krtld_link *links = module->private->links;
-	uint64_t align = module->private->shdrs[at].sh_addralign;
+	const struct krtld_link *links = layout->links;
+	uint64_t align = object->shdrs[section].sh_addralign;
 
-	if (links && links[at].first == at) {
-		for (uint32_t i = links[at].next; i; i = links[i].next) {
-			if (module->private->shdrs[i].sh_addralign > align)
-				align = module->private->shdrs[i].sh_addralign;
+	if (links && links[section].first == section) {
+		for (uint32_t i = links[section].next; i; i = links[i].next) {
+			if (object->shdrs[i].sh_addralign > align)
+				align = object->shdrs[i].sh_addralign;
 		}
 	}
 	return align ? align : 1;
 }
 
-bool krtld_set_end(const struct krtld_module *module, const char *symbol, uint64_t *value)
+bool krtld_set_end(const struct krtld_load *load, const char *symbol, uint64_t *value)
 {
 	bool stop;
 	const char *name = set_of(symbol, &stop);
-	uint32_t i = krtld_is_set(symbol) ? next_of(module, name, 0) : 0;
+	uint32_t i = krtld_is_set(symbol) ? next_of(load->object, name, 0) : 0;
 
 	if (!i)
 		return false;
-	*value = module->sections[i].address;
+	*value = load->module->sections[i].address;
 	while (stop && i) {
-		*value = module->sections[i].address + module->sections[i].size;
-		i = module->private->links[i].next;
+		*value = load->module->sections[i].address + load->module->sections[i].size;
+		i = load->layout.links[i].next;
 	}
 	return true;
 }
 
-/* Where addresses come from outside (ops->place) a set may have been torn apart. */
-bool krtld_check_placed(struct krtld *krtld, const struct krtld_module *module)
+/* Where a placement gives the addresses a set may have been torn apart. */
+bool krtld_check_placed(const struct krtld_load *load)
 {
-	const struct krtld_link *links = module->private->links;
+	const struct krtld_link *links = load->layout.links;
 
-	for (uint32_t i = 1; links && i < module->nsections; i++) {
-		const struct krtld_section *section = &module->sections[i], *next;
+	for (uint32_t i = 1; links && i < load->object->nsections; i++) {
+		const struct krtld_section *section = &load->module->sections[i], *next;
 		uint64_t gap;
 
 		if (!links[i].next)
 			continue;
-		next = &module->sections[links[i].next];
+		next = &load->module->sections[links[i].next];
 		gap = next->address - (section->address + section->size);
-		if (gap >= krtld_placed_align(module, links[i].next))
-			return REFUSE(krtld, module, KRTLD_E_FORMAT, .section = section->name,
-				      .what =
-					  "sections of this name are one set (__start_), and are "
-					  "not next to each other, the second at",
-				      .value = next->address);
+		if (gap >= krtld_placed_align(load->object, &load->layout, links[i].next))
+			return REFUSE_LOAD(load, KRTLD_E_FORMAT, .section = section->name,
+					   .what =
+					       "sections of this name are one set (__start_), and "
+					       "are not next to each other, the second at",
+					   .value = next->address);
 	}
 	return true;
 }

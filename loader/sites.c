@@ -1,253 +1,258 @@
 /*
- * The fifth phase: which references to a stub are sites?
+ * Which references to a stub are sites? relocate.c finds them, is_site() answers, krtld_add_sites()
+ * records what it said, and krtld_finish_sites() makes of the records what the engine takes.
+ * Everything else a module does with stubs is a reference that is not a site; it is recorded as well,
+ * with the reason. No string is compared here.
  *
- * relocate.c hands over each relocation whose symbol is or might be a stub, in passing, while the
- * relocation and the text around it are in the cache. Here it is examined, and becomes a site, a
- * reference that is none, or nothing; a string is never compared. When all are relocated,
- * krtld_collect(), called by krtld.c, makes one array of the sites and one of the references.
+ * A call or jmp of a stub through the GOT is relaxed to a direct one at the end, where the psABI
+ * allows that (GOTPCRELX) and the stub is within reach. It is a site of six bytes then.
  *
- * What was examined must be what the engine will see, so that no other relocation may write into a
- * site. Where fields are in order, as every assembler leaves them, a look at the two neighbours
- * tells; where they are not, every relocation is looked at in the end.
- *
- * A call or jmp of a stub through the GOT is relaxed to a direct one when all is collected, where the
- * psABI allows that (GOTPCRELX) and the stub is within reach. It is a site of six bytes then.
- *
- * unix has a site more for each hotinline, the body of its stub.
+ * unix has one more site for each hotinline, the body of its stub.
  */
 #include "alternatives/arch.h"
 #include "loader/load.h"
+#include "loader/report.h"
+#include "loader/sort.h"
 
-/* A relocation and what it is about. */
-struct look {
+#define RELA sizeof(struct elf64_rela)
+
+/* A relocation whose symbol is a stub or near one. */
+struct candidate {
 	const struct krtld_section *section;
 	const struct krtld_row *row;
 	const struct krtld_value *symbol;
 	struct elf64_rela rela;
+	unsigned hotinline; /* whose stub it leads to, or HOT_NONE */
 };
 
-static struct look look_at(const struct krtld_module *module, const struct krtld_relocs *relocs,
-			   uint64_t i)
+/*
+ * The stub that a relocation leads to: by name; or by another symbol of its section and an addend.
+ * A field that is relative to its own end has an addend that is smaller by its width.
+ */
+static unsigned stub_of(const struct krtld_load *load, const struct candidate *c)
 {
-	struct elf64_rela rela = krtld_rela(relocs, i);
+	uint64_t target = c->symbol->value + (uint64_t)c->rela.r_addend;
 
-	return (struct look){&module->sections[relocs->target],
-			     &krtld_arch_rows[ELF64_R_TYPE(rela.r_info)],
-			     &module->private->values[ELF64_R_SYM(rela.r_info)], rela};
+	if (!c->row->width)
+		return HOT_NONE;
+	if (c->symbol->flags & KRTLD_IS_STUB)
+		return c->symbol->hotinline;
+	if (!(c->symbol->flags & KRTLD_NEAR_STUB))
+		return HOT_NONE;
+	return krtld_stub_at(load,
+			     c->row->formula == KRTLD_S_A_P ? target + c->row->width : target);
 }
+
+static struct candidate candidate_of(const struct krtld_load *load,
+				     const struct krtld_relocs *relocs, const uint8_t *at)
+{
+	struct elf64_rela rela = krtld_rela(at);
+	struct candidate c = {&load->module->sections[relocs->section],
+			      &krtld_arch_rows[ELF64_R_TYPE(rela.r_info)],
+			      &load->values[ELF64_R_SYM(rela.r_info)], rela, HOT_NONE};
+
+	c.hotinline = stub_of(load, &c);
+	return c;
+}
+
+#define IS_SITE (-1)
 
 /*
- * What is not the stub by name may still lead to it, by its section and an addend. A field that is
- * relative to its own end has an addend that is smaller by its width.
+ * The rule that the project exists for; the numbers are those of README.md. IS_SITE, with *site made,
+ * or why not, an enum krtld_plain. That no other relocation writes into it is_clear() says.
  */
-static unsigned neighbour_of(const struct krtld *krtld, const struct krtld_module *module,
-			     const struct look *look)
+static int is_site(const struct krtld_load *load, const struct candidate *c, struct hot_site *site)
 {
-	uint64_t target = look->symbol->value + (uint64_t)look->rela.r_addend;
-
-	if (look->row->formula == KRTLD_S_A_P)
-		target += look->row->width;
-	return krtld_stub_at(krtld, module, target);
-}
-
-static unsigned hotinline_of(const struct krtld *krtld, const struct krtld_module *module,
-			     const struct look *look)
-{
-	unsigned flags = look->symbol->flags;
-
-	if (!look->row->width)
-		return HOT_NONE;
-	if (flags & KRTLD_IS_STUB)
-		return look->symbol->hotinline;
-	return flags & KRTLD_NEAR_STUB ? neighbour_of(krtld, module, look) : HOT_NONE;
-}
-
-#define PROVEN (-1)
-
-/* The same for a call or jmp through the GOT: whether psABI 1.0, B.2 lets it become a direct one. */
-static int examine_indirect(const struct look *look, struct hot_site *site)
-{
+	const struct krtld_section *section = c->section;
+	unsigned width = load->krtld->machine->table->hotinlines[c->hotinline].size;
+	bool through_got = c->row->indirect != 0;
 	uint8_t relaxed[HOT_ARCH_GOT];
 
-	if (!(look->symbol->flags & KRTLD_IS_STUB) ||
-	    !hot_arch_prove_got(look->section->bytes, look->section->size, look->rela.r_offset,
-				site))
-		return KRTLD_PLAIN_TYPE;
-	if (look->rela.r_addend != look->row->indirect)
-		return KRTLD_PLAIN_ADDEND;
-	if (!hot_arch_relax(relaxed, look->section->address + site->offset, look->symbol->value,
-			    site->form == HOT_JMP))
-		return KRTLD_PLAIN_REACH;
-	site->hotinline = look->symbol->hotinline;
-	return PROVEN;
-}
-
-/* Whether it is PROVEN that a relocation which leads to a stub makes a site of that width, or else
- * why not, an enum krtld_plain. */
-static int examine(const struct look *look, unsigned width, struct hot_site *site)
-{
-	if (look->section->kind != KRTLD_TEXT)
+	/* 1. It lies in executable text. */
+	if (section->kind != KRTLD_TEXT)
 		return KRTLD_PLAIN_DATA;
-	if (look->row->indirect)
-		return examine_indirect(look, site);
-	if (!look->row->branch)
+	/* 2. Its type is one that branches have: direct, or through the GOT and allowed to be relaxed. */
+	if (!c->row->branch && !through_got)
 		return KRTLD_PLAIN_TYPE;
-	if (!(look->symbol->flags & KRTLD_IS_STUB))
-		return KRTLD_PLAIN_SECTION;
-	if (look->rela.r_addend != look->row->branch)
+	/* 3. It names the stub; it does not only lead to it. */
+	if (!(c->symbol->flags & KRTLD_IS_STUB))
+		return through_got ? KRTLD_PLAIN_TYPE : KRTLD_PLAIN_SECTION;
+	/* 4. The addend is the one with which a branch leads to the stub's first byte. */
+	if (c->rela.r_addend != c->row->branch + c->row->indirect)
 		return KRTLD_PLAIN_ADDEND;
-	if (!hot_arch_prove(look->section->bytes, look->section->size, look->rela.r_offset, width,
-			    site))
+	/* 5. The bytes before the field are the opcode of a call or jmp with such an operand. */
+	if (through_got &&
+	    !hot_arch_prove_got(section->bytes, section->size, c->rela.r_offset, site))
+		return KRTLD_PLAIN_TYPE;
+	if (!through_got &&
+	    !hot_arch_prove(section->bytes, section->size, c->rela.r_offset, width, site))
 		return KRTLD_PLAIN_OPCODE;
-	site->hotinline = look->symbol->hotinline;
-	return PROVEN;
+	/* 6. A direct branch reaches the stub. (One that is direct already has been range-checked.) */
+	if (through_got && !hot_arch_relax(relaxed, section->address + site->offset,
+					   c->symbol->value, site->form == HOT_JMP))
+		return KRTLD_PLAIN_REACH;
+	site->hotinline = (uint16_t)c->hotinline;
+	return IS_SITE;
 }
 
-static bool overlaps(const struct krtld *krtld, const struct krtld_module *module,
-		     const struct krtld_relocs *relocs, uint64_t i)
+/* Bytes of a relocation's field. The one after a site may not have been looked at yet. */
+static unsigned width_of(const uint8_t *at)
 {
-	struct look look = look_at(module, relocs, i);
+	uint32_t type = ELF64_R_TYPE(krtld_rela(at).r_info);
 
-	return REFUSE(krtld, module, KRTLD_E_FORMAT, .section = look.section->name,
-		      .offset = look.rela.r_offset,
-		      .symbol = krtld_symbol_title(module, ELF64_R_SYM(look.rela.r_info)),
-		      .type = look.row->name, .what = "the relocation's field overlaps a site");
+	return type < KRTLD_TYPES ? krtld_arch_rows[type].width : 0;
 }
 
-static unsigned width_of(const struct krtld_relocs *relocs, uint64_t i)
+/* Whether relocation `at` writes into a site. False after a report. */
+static bool keeps_out(const struct krtld_load *load, const struct krtld_relocs *relocs,
+		      const uint8_t *at, const struct hot_site *site, unsigned size)
 {
-	return krtld_arch_rows[ELF64_R_TYPE(krtld_rela(relocs, i).r_info)].width;
+	struct elf64_rela rela = krtld_rela(at);
+	unsigned width = width_of(at);
+
+	if (!width || rela.r_offset + width <= site->offset ||
+	    rela.r_offset >= (uint64_t)site->offset + size)
+		return true;
+	return krtld_refuse_rela(
+	    load, relocs, &rela,
+	    (struct krtld_error){.reason = KRTLD_E_FORMAT,
+				 .what = "the relocation's field overlaps a site"});
 }
 
-/* Whether relocation i writes into a site. */
-static bool intrudes(const struct krtld_relocs *relocs, uint64_t i, const struct hot_site *site,
-		     unsigned size)
+/* 7. No other relocation writes into it: neither the field before it nor the one after it, in a
+ * table whose fields are in order. False after a report. */
+static bool is_clear(const struct krtld_load *load, const struct krtld_relocs *relocs,
+		     const uint8_t *at, const struct hot_site *site)
 {
-	uint64_t field = krtld_rela(relocs, i).r_offset;
-	unsigned width = width_of(relocs, i);
+	unsigned size = hot_site_size(load->krtld->machine->table, site);
+	const uint8_t *first = relocs->table, *end = first + relocs->count * RELA;
+	const uint8_t *before = at, *after = at + RELA;
 
-	return width && field + width > site->offset && field < (uint64_t)site->offset + size;
+	while (before != first && !width_of(before - RELA))
+		before -= RELA;
+	while (after != end && !width_of(after))
+		after += RELA;
+	return (before == first || keeps_out(load, relocs, before - RELA, site, size)) &&
+	       (after == end || keeps_out(load, relocs, after, site, size));
 }
 
-/* In fields that are in order: is the site, made by relocation i, clear of the field before it and
- * the one behind it? */
-static bool is_clear(const struct krtld *krtld, const struct krtld_module *module,
-		     const struct krtld_relocs *relocs, uint64_t i, const struct hot_site *site)
+static bool add_reference(struct krtld_load *load, const struct candidate *c, int reason)
 {
-	unsigned size = hot_site_size(krtld->machine->table, site);
-	uint64_t before = i, behind = i + 1;
+	struct krtld_vector *references = &load->module->private->references;
 
-	while (before > 0 && !width_of(relocs, before - 1))
-		before--;
-	while (behind < relocs->count && !width_of(relocs, behind))
-		behind++;
-	if (before > 0 && intrudes(relocs, before - 1, site, size))
-		return overlaps(krtld, module, relocs, before - 1);
-	if (behind < relocs->count && intrudes(relocs, behind, site, size))
-		return overlaps(krtld, module, relocs, behind);
+	if (!krtld_vector_grow(load->krtld, load->object->name, references, 1,
+			       sizeof(struct krtld_reference)))
+		return false;
+	((struct krtld_reference *)references->items)[references->n++] = (struct krtld_reference){
+	    c->section->address + c->rela.r_offset, ELF64_R_TYPE(c->rela.r_info),
+	    (uint16_t)c->hotinline, (uint8_t)reason};
 	return true;
 }
 
-/* A relocation that leads to a stub and is proven to be no site. */
-static bool refer(struct krtld *krtld, struct krtld_module *module, const struct look *look,
-		  unsigned hotinline, int reason)
+bool krtld_add_sites(struct krtld_load *load, const struct krtld_relocs *relocs,
+		     const uint8_t *const *at, unsigned n)
 {
-	struct krtld_pile *pile = &module->private->found.references;
-	struct krtld_reference *references;
+	struct krtld_vector *sites = &load->module->private->sites;
 
-	if (!krtld_make_room(krtld, module, pile, 1, sizeof *references))
+	if (!krtld_vector_grow(load->krtld, load->object->name, sites, n, sizeof(struct hot_site)))
 		return false;
-	references = pile->items;
-	references[pile->n++] = (struct krtld_reference){
-	    look->section->address + look->rela.r_offset, ELF64_R_TYPE(look->rela.r_info),
-	    (uint16_t)hotinline, (uint8_t)reason};
-	return true;
-}
-
-bool krtld_note(struct krtld *krtld, struct krtld_module *module, const struct krtld_relocs *relocs,
-		const uint64_t *numbers, unsigned n)
-{
-	struct krtld_pile *pile = &module->private->found.sites;
-	const struct hotinline *hotinlines = krtld->machine->table->hotinlines;
-	struct hot_site *sites;
-
-	if (!krtld_make_room(krtld, module, pile, n, sizeof *sites))
-		return false;
-	sites = pile->items;
 	for (unsigned i = 0; i < n; i++) {
-		struct look look = look_at(module, relocs, numbers[i]);
-		unsigned hotinline = hotinline_of(krtld, module, &look);
-		struct hot_site *site = &sites[pile->n];
+		struct hot_site *site = (struct hot_site *)sites->items + sites->n;
+		struct candidate c = candidate_of(load, relocs, at[i]);
 		int finding;
 
-		if (hotinline == HOT_NONE)
+		if ((c.symbol->flags & (KRTLD_ABSENT | KRTLD_UNDEFINED)) &&
+		    !krtld_check_target(load, relocs, &c.rela))
+			return false;
+		if (c.hotinline == HOT_NONE)
 			continue;
-		finding = examine(&look, hotinlines[hotinline].size, site);
-		if (finding != PROVEN) {
-			if (!refer(krtld, module, &look, hotinline, finding))
+		finding = is_site(load, &c, site);
+		if (finding != IS_SITE) {
+			if (!add_reference(load, &c, finding))
 				return false;
 			continue;
 		}
-		if (site->flags & HOT_GOT)
-			module->private->found.indirect = true;
-		if (module->private->ordered && !is_clear(krtld, module, relocs, numbers[i], site))
+		if (!is_clear(load, relocs, at[i], site))
 			return false;
-		pile->n++;
+		load->relaxes |= (site->flags & HOT_GOT) != 0;
+		sites->n++;
 	}
 	return true;
 }
 
-static bool add_stubs(struct krtld *krtld, struct krtld_module *module, uint32_t section)
+static uint64_t rela_offset(const void *element)
 {
-	const struct krtld_private *own = module->private;
-	struct krtld_pile *pile = &module->private->found.sites;
-	struct hot_site *sites;
-
-	for (unsigned i = 0; i < krtld->machine->table->nhotinlines; i++) {
-		uint64_t offset = own->stubs[i].address + krtld->machine->table->entry -
-				  module->sections[section].address;
-
-		if (own->stubs[i].section != section)
-			continue;
-		if (!krtld_make_room(krtld, module, pile, 1, sizeof *sites))
-			return false;
-		sites = pile->items;
-		sites[pile->n++] =
-		    (struct hot_site){(uint32_t)offset, own->stubs[i].hotinline, HOT_STUB, 0};
-	}
-	return true;
+	return krtld_rela(element).r_offset;
 }
 
-bool krtld_noted(struct krtld *krtld, struct krtld_module *module, uint32_t section)
+bool krtld_add_unordered(struct krtld_load *load, const struct krtld_relocs *relocs)
 {
-	const struct krtld_section *s = &module->sections[section];
-	struct krtld_private *own = module->private;
-	struct krtld_found *found = &own->found;
-	struct hot_text *texts;
-	uint32_t nsites;
+	struct krtld_pool pool = {NULL};
+	struct krtld_relocs sorted = *relocs;
+	uint8_t *table;
+	bool ok = true;
 
-	if (own->is_unix && own->holds_stubs[section] && !add_stubs(krtld, module, section))
-		return false;
-	nsites = found->sites.n - found->shared_out;
-	if (!nsites)
+	if (!load->refers)
 		return true;
-	if (!krtld_make_room(krtld, module, &found->texts, 1, sizeof *texts))
+	table = krtld_pool_alloc(load->krtld, load->object->name, &pool, relocs->count, RELA);
+	if (!table)
 		return false;
-	texts = found->texts.items;
-	texts[found->texts.n++] =
-	    (struct hot_text){s->address, s->bytes, NULL, (uint32_t)s->size, nsites};
-	found->shared_out = found->sites.n;
+	memcpy(table, relocs->table, relocs->count * RELA);
+	krtld_sort(table, relocs->count, RELA, rela_offset);
+	sorted.table = table;
+	load->module->private->sites.n = load->first_site;
+	load->module->private->references.n = load->first_reference;
+	for (uint64_t i = 0; ok && i < sorted.count; i++) {
+		const uint8_t *at = table + i * RELA;
+
+		ok = !load->values[ELF64_R_SYM(krtld_rela(at).r_info)].flags ||
+		     krtld_add_sites(load, &sorted, &at, 1);
+	}
+	krtld_pool_free(load->krtld, &pool);
+	return ok;
+}
+
+/* unix: the bodies of the stubs in that section. */
+static bool add_stubs(struct krtld_load *load, uint32_t section)
+{
+	struct krtld_vector *sites = &load->module->private->sites;
+	const struct krtld_section *s = &load->module->sections[section];
+	const struct krtld_stub *stubs;
+	uint64_t entry;
+	uint32_t n;
+
+	if (!load->stubs || !load->holds_stubs[section])
+		return true;
+	entry = load->krtld->machine->table->entry;
+	stubs = krtld_stubs_in(load, section, &n);
+	if (!krtld_vector_grow(load->krtld, load->object->name, sites, n, sizeof(struct hot_site)))
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t offset = stubs[i].address + entry - s->address;
+
+		((struct hot_site *)sites->items)[sites->n++] =
+		    (struct hot_site){(uint32_t)offset, stubs[i].hotinline, HOT_STUB, 0};
+	}
 	return true;
 }
 
-static bool note_other_stubs(struct krtld *krtld, struct krtld_module *module)
+/* A section's sites become a text of the engine's. */
+bool krtld_finish_section(struct krtld_load *load, uint32_t section)
 {
-	const struct krtld_private *own = module->private;
+	const struct krtld_section *s = &load->module->sections[section];
+	struct krtld_private *own = load->module->private;
+	struct hot_text text = {s->address, s->bytes, NULL, (uint32_t)s->size, 0};
 
-	for (uint32_t i = 1; own->is_unix && i < module->nsections; i++) {
-		if (own->holds_stubs[i] && !own->relocs[i].count && !krtld_noted(krtld, module, i))
-			return false;
-	}
+	if (!add_stubs(load, section))
+		return false;
+	text.nsites = own->sites.n - load->first_site;
+	load->first_site = own->sites.n;
+	load->first_reference = own->references.n;
+	if (!text.nsites)
+		return true;
+	if (!krtld_vector_grow(load->krtld, load->object->name, &own->texts, 1, sizeof text))
+		return false;
+	((struct hot_text *)own->texts.items)[own->texts.n++] = text;
 	return true;
 }
 
@@ -266,182 +271,63 @@ static uint64_t reference_address(const void *element)
 	return ((const struct krtld_reference *)element)->address;
 }
 
-/* The arrays that stay, for as long as the module does. */
-static bool settle(struct krtld *krtld, struct krtld_module *module)
+/* Makes direct calls of those through the GOT. It is known that they reach. */
+static void relax(const struct krtld_load *load, const struct hot_text *text)
 {
-	const struct krtld_found *found = &module->private->found;
+	for (uint32_t i = 0; i < text->nsites; i++) {
+		const struct hot_site *site = &text->sites[i];
 
-	module->texts = krtld_settle(krtld, module, &found->texts, sizeof *module->texts);
-	if (!module->texts)
+		if (site->flags & HOT_GOT)
+			(void)!hot_arch_relax(
+			    text->bytes + site->offset, text->address + site->offset,
+			    load->krtld->machine->stubs[site->hotinline], site->form == HOT_JMP);
+	}
+}
+
+/* The module's arrays: they grow no more. */
+static bool publish(struct krtld_load *load)
+{
+	struct krtld_module *module = load->module;
+	struct krtld_private *own = module->private;
+
+	if (!krtld_vector_trim(load->krtld, module->name, &own->sites, sizeof *module->sites) ||
+	    !krtld_vector_trim(load->krtld, module->name, &own->references,
+			       sizeof *module->references) ||
+	    !krtld_vector_trim(load->krtld, module->name, &own->texts, sizeof *module->texts))
 		return false;
-	module->sites = krtld_settle(krtld, module, &found->sites, sizeof *module->sites);
-	if (!module->sites)
-		return false;
-	module->references =
-	    krtld_settle(krtld, module, &found->references, sizeof *module->references);
-	if (!module->references)
-		return false;
-	module->ntexts = found->texts.n;
-	module->nsites = found->sites.n;
-	module->nreferences = found->references.n;
+	module->sites = own->sites.items;
+	module->nsites = own->sites.n;
+	module->references = own->references.items;
+	module->nreferences = own->references.n;
+	module->texts = own->texts.items;
+	module->ntexts = own->texts.n;
 	return true;
 }
 
-/* Gives each text its part of the sites, which are in the order in which texts were found. */
-static void share_out(struct krtld_module *module)
+bool krtld_finish_sites(struct krtld_load *load)
 {
-	struct hot_site *sites = module->sites;
+	struct krtld_module *module = load->module;
+	struct hot_site *sites;
 
+	for (uint32_t i = 1; load->stubs && i < module->nsections; i++) {
+		if (load->holds_stubs[i] && !load->object->relocs[i].count &&
+		    !krtld_finish_section(load, i))
+			return false;
+	}
+	if (!publish(load))
+		return false;
+	sites = module->sites;
 	for (uint32_t i = 0; i < module->ntexts; i++) {
-		module->texts[i].sites = sites;
-		krtld_sort(sites, module->texts[i].nsites, sizeof *sites, site_offset);
-		sites += module->texts[i].nsites;
+		struct hot_text *text = &module->texts[i];
+
+		text->sites = sites;
+		krtld_sort(sites, text->nsites, sizeof *sites, site_offset);
+		sites += text->nsites;
+		if (load->relaxes)
+			relax(load, text);
 	}
 	krtld_sort(module->texts, module->ntexts, sizeof *module->texts, text_address);
 	krtld_sort(module->references, module->nreferences, sizeof *module->references,
 		   reference_address);
-}
-
-/* The text that a section is; NULL: it has no sites. */
-static const struct hot_text *text_of(const struct krtld_module *module, uint32_t section)
-{
-	uint32_t low = 0, high = module->ntexts;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (module->texts[middle].bytes == module->sections[section].bytes)
-			return &module->texts[middle];
-		if (module->texts[middle].address <= module->sections[section].address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
-}
-
-/* The last of a text's sites that begins before that offset; the first if none does. */
-static uint32_t site_before(const struct hot_text *text, uint64_t offset)
-{
-	uint32_t low = 0, high = text->nsites;
-
-	while (high - low > 1) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (text->sites[middle].offset < offset)
-			low = middle;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/*
- * Whether a relocation writes into a site, other than the one that made it. The bodies of stubs are
- * made of relocated code and checked by the engine.
- */
-static bool is_intruder(const struct krtld *krtld, const struct krtld_module *module,
-			const struct krtld_relocs *relocs, uint64_t i, const struct hot_text *text)
-{
-	struct look look = look_at(module, relocs, i);
-	const struct hot_site *site =
-	    &text->sites[site_before(text, look.rela.r_offset + look.row->width)];
-	bool got = site->flags & HOT_GOT;
-	int addend = got ? look.row->indirect : look.row->branch;
-	bool made = look.rela.r_offset == site->offset + (got ? 2ull : 1ull) && addend &&
-		    look.rela.r_addend == addend && (look.symbol->flags & KRTLD_IS_STUB) &&
-		    look.symbol->hotinline == site->hotinline;
-
-	return site->form != HOT_STUB && !made &&
-	       intrudes(relocs, i, site, hot_site_size(krtld->machine->table, site));
-}
-
-/* Two relocations that made one site have left two, at one offset: whether number i is of them. */
-static bool is_twin(const struct krtld_relocs *relocs, uint64_t i, const struct hot_text *text)
-{
-	uint64_t field = krtld_rela(relocs, i).r_offset;
-	uint32_t at = site_before(text, field);
-
-	return at > 0 && field - text->sites[at].offset <= 2 &&
-	       text->sites[at].offset == text->sites[at - 1].offset &&
-	       text->sites[at].form != HOT_STUB && text->sites[at - 1].form != HOT_STUB;
-}
-
-/* Every relocation of a text against every site, and once more what is in front of each. */
-static bool check_text(const struct krtld *krtld, const struct krtld_module *module,
-		       const struct krtld_relocs *relocs, const struct hot_text *text)
-{
-	struct hot_site *sites = module->sites + (text->sites - module->sites);
-
-	for (uint64_t i = 0; i < relocs->count; i++) {
-		if (is_intruder(krtld, module, relocs, i, text) || is_twin(relocs, i, text))
-			return overlaps(krtld, module, relocs, i);
-	}
-	for (uint32_t i = 0; i < text->nsites; i++) {
-		unsigned width = krtld->machine->table->hotinlines[sites[i].hotinline].size;
-		bool proven = sites[i].form == HOT_STUB ||
-			      (sites[i].flags & HOT_GOT
-				   ? hot_arch_prove_got(text->bytes, text->size,
-							sites[i].offset + 2ull, &sites[i])
-				   : hot_arch_prove(text->bytes, text->size, sites[i].offset + 1ull,
-						    width, &sites[i]));
-
-		(void)proven; /* as before: nobody has written into it since */
-	}
-	return true;
-}
-
-static bool check_intruders(const struct krtld *krtld, const struct krtld_module *module)
-{
-	const struct krtld_relocs *relocs;
-
-	for (uint32_t i = 0; (relocs = krtld_next_relocs(module, &i));) {
-		const struct hot_text *text = text_of(module, i);
-
-		if (text && !check_text(krtld, module, relocs, text))
-			return false;
-	}
-	return true;
-}
-
-/* Makes direct calls of those through the GOT, now that all fields have been looked at as they were.
- * It is known that they reach. */
-static void relax(const struct krtld *krtld, const struct krtld_module *module)
-{
-	for (uint32_t t = 0; t < module->ntexts; t++) {
-		const struct hot_text *text = &module->texts[t];
-
-		for (uint32_t i = 0; i < text->nsites; i++) {
-			const struct hot_site *site = &text->sites[i];
-
-			if (site->flags & HOT_GOT)
-				(void)!hot_arch_relax(
-				    text->bytes + site->offset, text->address + site->offset,
-				    krtld->machine->stubs[site->hotinline], site->form == HOT_JMP);
-		}
-	}
-}
-
-void krtld_drop_found(struct krtld *krtld, struct krtld_module *module)
-{
-	struct krtld_found *found = &module->private->found;
-
-	krtld_drop_pile(krtld, &found->sites, sizeof(struct hot_site));
-	krtld_drop_pile(krtld, &found->references, sizeof(struct krtld_reference));
-	krtld_drop_pile(krtld, &found->texts, sizeof(struct hot_text));
-}
-
-bool krtld_collect(struct krtld *krtld, struct krtld_module *module)
-{
-	if (!module->private->refers)
-		return true;
-	if (!note_other_stubs(krtld, module) || !settle(krtld, module))
-		return false;
-	krtld_drop_found(krtld, module);
-	share_out(module);
-	if (!module->private->ordered && !check_intruders(krtld, module))
-		return false;
-	if (module->private->found.indirect)
-		relax(krtld, module);
 	return true;
 }

@@ -3,7 +3,8 @@
  * needs neither memory nor a stack and no input makes it slow; and since compilers emit
  * relocations in order, nearly every call ends after its first loop.
  */
-#include "loader/load.h"
+#include "alternatives/memory.h"
+#include "loader/sort.h"
 
 #define ELEMENT_MAX 64 /* bytes */
 

@@ -11,7 +11,10 @@
  * said in krtld.h. Each step says in the module that it is done before the next one begins, since
  * whatever is called may load and unload modules.
  */
-#include "loader/load.h"
+#include "loader/module.h"
+#include "loader/report.h"
+#include "loader/sort.h"
+#include "loader/text.h"
 
 #define PRIORITIES 65536 /* 0 to 65535; what has none comes after them */
 
@@ -54,7 +57,7 @@ static uint64_t priority_of(const char *suffix)
 }
 
 /* As GNU ld sorts them: .ctors and .dtors have the highest priority last. False: not an array. */
-static bool array_of(const struct krtld_module *module, uint32_t i, struct array *array)
+static bool array_of(const struct krtld_object *object, uint32_t i, struct array *array)
 {
 	static const struct {
 		char name[16];
@@ -68,8 +71,8 @@ static bool array_of(const struct krtld_module *module, uint32_t i, struct array
 	    {".fini_array", SHT_FINI_ARRAY, 2, true, true, false},
 	    {".dtors", 0, 2, true, false, true},
 	};
-	const struct elf64_shdr *shdr = &module->private->shdrs[i];
-	const char *name = module->sections[i].name;
+	const struct elf64_shdr *shdr = &object->shdrs[i];
+	const char *name = krtld_section_name(object, i);
 
 	if (!krtld_is_loaded(shdr) || !shdr->sh_size)
 		return false;
@@ -106,7 +109,7 @@ static uint64_t start_of(const void *element)
 
 static bool is_text(const struct krtld_module *module, uint32_t i)
 {
-	return krtld_is_loaded(&module->private->shdrs[i]) && module->sections[i].size &&
+	return module->sections[i].bytes && module->sections[i].size &&
 	       module->sections[i].kind == KRTLD_TEXT;
 }
 
@@ -126,6 +129,13 @@ static bool is_in(const struct code *code, uint32_t n, uint64_t address)
 	return low && address - code[low - 1].start < code[low - 1].size;
 }
 
+bool krtld_is_early(const struct krtld *krtld, const struct krtld_module *module)
+{
+	bool first = !krtld->first || krtld->first == module;
+
+	return first && krtld->machine && !krtld->machine->decided;
+}
+
 static const char *array_fault(const struct krtld *krtld, const struct krtld_module *module,
 			       const struct elf64_shdr *shdr)
 {
@@ -139,21 +149,22 @@ static const char *array_fault(const struct krtld *krtld, const struct krtld_mod
 }
 
 /* Counts the arrays, the functions in them at most, and the pieces of text. */
-static bool count(struct krtld *krtld, struct krtld_module *module, uint32_t *narrays,
-		  uint32_t *ncode, uint64_t *nfunctions)
+static bool count(const struct krtld *krtld, const struct krtld_module *module,
+		  const struct krtld_object *object, uint32_t *narrays, uint32_t *ncode,
+		  uint64_t *nfunctions)
 {
 	for (uint32_t i = 1; i < module->nsections; i++) {
-		const struct elf64_shdr *shdr = &module->private->shdrs[i];
+		const struct elf64_shdr *shdr = &object->shdrs[i];
 		const char *fault;
 		struct array array;
 
 		*ncode += is_text(module, i);
-		if (!array_of(module, i, &array))
+		if (!array_of(object, i, &array))
 			continue;
 		fault = array_fault(krtld, module, shdr);
 		if (fault)
-			return REFUSE(krtld, module, KRTLD_E_START,
-				      .section = module->sections[i].name, .what = fault,
+			return REFUSE(krtld, object->name, KRTLD_E_START,
+				      .section = krtld_section_name(object, i), .what = fault,
 				      .value = shdr->sh_size);
 		++*narrays;
 		*nfunctions += shdr->sh_size / sizeof(uint64_t);
@@ -162,7 +173,8 @@ static bool count(struct krtld *krtld, struct krtld_module *module, uint32_t *na
 }
 
 /* Appends the functions of an array to the module's. */
-static bool take_array(struct krtld *krtld, struct krtld_module *module, const struct array *array,
+static bool take_array(const struct krtld *krtld, struct krtld_module *module,
+		       const struct krtld_object *object, const struct array *array,
 		       const struct code *code, uint32_t ncode)
 {
 	struct krtld_private *own = module->private;
@@ -176,7 +188,8 @@ static bool take_array(struct krtld *krtld, struct krtld_module *module, const s
 		if (array->sentinels && (!function || function == UINT64_MAX))
 			continue;
 		if (!is_in(code, ncode, function))
-			return REFUSE(krtld, module, KRTLD_E_START, .section = section->name,
+			return REFUSE(krtld, object->name, KRTLD_E_START,
+				      .section = krtld_section_name(object, array->section),
 				      .offset = offset,
 				      .what = "the function is not in the module's own executable "
 					      "sections, address",
@@ -190,29 +203,32 @@ static bool take_array(struct krtld *krtld, struct krtld_module *module, const s
 	return true;
 }
 
-bool krtld_find_functions(struct krtld *krtld, struct krtld_module *module)
+bool krtld_find_functions(struct krtld *krtld, struct krtld_module *module,
+			  const struct krtld_object *object)
 {
+	struct krtld_private *own = module->private;
+	struct krtld_pool pool = {NULL};
 	uint32_t narrays = 0, ncode = 0, a = 0, c = 0;
 	uint64_t nfunctions = 0;
 	struct array *arrays;
 	struct code *code;
-	size_t size;
 	bool ok = true;
 
-	if (!count(krtld, module, &narrays, &ncode, &nfunctions))
+	if (!count(krtld, module, object, &narrays, &ncode, &nfunctions))
 		return false;
 	if (!narrays)
 		return true;
-	module->private->functions = krtld_meta(krtld, module, nfunctions, sizeof(uint64_t));
-	if (!module->private->functions)
+	own->functions =
+	    krtld_pool_alloc(krtld, object->name, &own->pool, nfunctions, sizeof(uint64_t));
+	if (!own->functions)
 		return false;
-	size = narrays * sizeof *arrays + ncode * sizeof *code;
-	arrays = krtld_scratch(krtld, module, size);
+	arrays = krtld_pool_alloc(krtld, object->name, &pool,
+				  narrays * sizeof *arrays + ncode * sizeof *code, 1);
 	if (!arrays)
 		return false;
 	code = (struct code *)(arrays + narrays);
 	for (uint32_t i = 1; i < module->nsections; i++) {
-		a += array_of(module, i, &arrays[a < narrays ? a : narrays - 1]);
+		a += array_of(object, i, &arrays[a < narrays ? a : narrays - 1]);
 		if (is_text(module, i))
 			code[c++] =
 			    (struct code){module->sections[i].address, module->sections[i].size};
@@ -220,8 +236,8 @@ bool krtld_find_functions(struct krtld *krtld, struct krtld_module *module)
 	krtld_sort(arrays, narrays, sizeof *arrays, order_of);
 	krtld_sort(code, ncode, sizeof *code, start_of);
 	for (a = 0; ok && a < narrays; a++)
-		ok = take_array(krtld, module, &arrays[a], code, ncode);
-	krtld_unscratch(krtld, arrays, size);
+		ok = take_array(krtld, module, object, &arrays[a], code, ncode);
+	krtld_pool_free(krtld, &pool);
 	return ok;
 }
 
@@ -257,7 +273,7 @@ static bool find(struct krtld *krtld, struct krtld_module *module, const char *n
 		    *address - module->sections[i].address < module->sections[i].size)
 			return true;
 	}
-	return REFUSE(krtld, module, KRTLD_E_START, .symbol = name,
+	return REFUSE(krtld, module->name, KRTLD_E_START, .symbol = name,
 		      .what = "it is not in the module's own executable sections, address",
 		      .value = *address);
 }
@@ -268,8 +284,8 @@ static bool run(struct krtld *krtld, struct krtld_module *module, const char *na
 {
 	int result = address ? call(krtld, module, address) : 0;
 
-	return !result ||
-	       REFUSE(krtld, module, KRTLD_E_START, .symbol = name, .value = (uint64_t)result);
+	return !result || REFUSE(krtld, module->name, KRTLD_E_START, .symbol = name,
+				 .value = (uint64_t)result);
 }
 
 bool krtld_begin(struct krtld *krtld, struct krtld_module *module)
@@ -289,7 +305,7 @@ bool krtld_begin(struct krtld *krtld, struct krtld_module *module)
 /* False after a report: the module has users. Those may have come while one of its functions ran. */
 static bool is_free(const struct krtld *krtld, const struct krtld_module *module)
 {
-	return !module->users || REFUSE(krtld, module, KRTLD_E_BUSY, .value = module->users);
+	return !module->users || REFUSE(krtld, module->name, KRTLD_E_BUSY, .value = module->users);
 }
 
 bool krtld_end(struct krtld *krtld, struct krtld_module *module)
@@ -298,7 +314,7 @@ bool krtld_end(struct krtld *krtld, struct krtld_module *module)
 	uint64_t fini;
 
 	if (own->running)
-		return REFUSE(krtld, module, KRTLD_E_BUSY,
+		return REFUSE(krtld, module->name, KRTLD_E_BUSY,
 			      .what = "one of its own functions has not returned");
 	if (!is_free(krtld, module))
 		return false;
@@ -321,10 +337,10 @@ bool krtld_start(struct krtld *krtld, struct krtld_module *module)
 	if (own->started)
 		return true;
 	if (own->running)
-		return REFUSE(krtld, module, KRTLD_E_BUSY,
+		return REFUSE(krtld, module->name, KRTLD_E_BUSY,
 			      .what = "one of its own functions has not returned");
 	if (own->nconstructors + own->ndestructors && !krtld->ops->start)
-		return REFUSE(krtld, module, KRTLD_E_START,
+		return REFUSE(krtld, module->name, KRTLD_E_START,
 			      .what = "constructors or destructors, which krtld_ops has no start "
 				      "to call");
 	return krtld_begin(krtld, module);

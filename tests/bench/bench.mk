@@ -9,7 +9,7 @@ bench: all
 	@$(PYTHON) tests/bench/run.py --only '$(ONLY)' $(if $(REPEAT),--repeat '$(REPEAT)')
 
 build/bench/relocation: $(call objects,build/host,$(addprefix tests/bench/,hotinlines.c subject.c \
-		contenders.c relocation.c result.c) $(LIBRARY))
+		phases.c contenders.c relocation.c result.c) $(LIBRARY))
 
 build/bench/dlopen: $(call objects,build/host,tests/bench/dlopen.c tests/bench/result.c)
 
@@ -20,7 +20,9 @@ $(BENCH_OBJECTS)/made: tests/bench/objects.py
 
 BENCH_RELOCATION := build/bench/relocation build/bench/dlopen
 LINKED += $(BENCH_RELOCATION)
-$(BENCH_RELOCATION): private COMMAND = $(link_host)
+PHASES := krtld_object_open krtld_place krtld_resolve krtld_relocate krtld_finish_sites do_hotinlines
+build/bench/relocation: private COMMAND = $(link_host) $(PHASES:%=-Wl,--wrap=%)
+build/bench/dlopen: private COMMAND = $(link_host)
 tests-built test-bench: $(BENCH_RELOCATION)
 bench: $(BENCH_RELOCATION) build/bench/patching build/bench/runtime
 ifneq ($(filter relocation,$(or $(ONLY),relocation)),)

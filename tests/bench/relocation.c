@@ -24,6 +24,7 @@
 #define BATCH       400000 /* relocations in a batch, at least */
 #define RUNS_MIN    5
 #define RUNS_MAX    100
+#define COLD_RUNS   3
 #define LONG        20000 /* relocations: stores alone take 20 us or more */
 
 /* The rows of the table. The first are measured, the last are sums. */
@@ -37,12 +38,13 @@ enum row {
 	ROW_PLACE,
 	ROW_RESOLVE,
 	ROW_RELOCATE,
-	ROW_COLLECT,
+	ROW_FINISH,
 	ROW_PATCH,
-	ROW_CHECK_RELOCS,
 	ROW_LOAD,
-	ROWS_MEASURED,
-	ROW_PROPER = ROWS_MEASURED,
+	ROW_PROPER,
+	ROW_COLD_PLAIN,
+	ROW_COLD_PROPER,
+	ROW_COLD_LOAD,
 	ROWS
 };
 
@@ -55,15 +57,17 @@ static const struct {
     [ROW_READ] = {"floor: object read once", "the sum of its words"},
     [ROW_RELOCS] = {"floor: relocations read", "24 bytes each, and nothing done with them"},
     [ROW_PLAIN] = {"plain loop", "switch, symbol by index, every bound and range checked"},
-    [ROW_CHECK] = {"krtld: check", "of everything in the file, its relocations included"},
+    [ROW_CHECK] = {"krtld: check", "of everything in the file but its relocations"},
     [ROW_PLACE] = {"krtld: place", "copies all sections into zeroed memory"},
     [ROW_RESOLVE] = {"krtld: resolve", "names are looked up in a unix that defines them"},
-    [ROW_RELOCATE] = {"krtld: relocate", NULL},
-    [ROW_COLLECT] = {"krtld: collect", NULL},
+    [ROW_RELOCATE] = {"krtld: relocate", "checks each relocation, stores it, finds the sites"},
+    [ROW_FINISH] = {"krtld: finish", NULL},
     [ROW_PATCH] = {"krtld: patch", "do_hotinlines()"},
-    [ROW_CHECK_RELOCS] = {"krtld: check of relocations", "a part of check"},
     [ROW_LOAD] = {"krtld: whole load", "krtld_load(), check to protect"},
-    [ROW_PROPER] = {"krtld: relocation proper", "check of relocations + relocate + collect"},
+    [ROW_PROPER] = {"krtld: relocation proper", "relocate + finish"},
+    [ROW_COLD_PLAIN] = {"cold: plain loop", "nothing of the object is in a cache"},
+    [ROW_COLD_PROPER] = {"cold: relocation proper", "likewise, after the phases before it"},
+    [ROW_COLD_LOAD] = {"cold: whole load", "likewise"},
 };
 
 /*
@@ -114,47 +118,24 @@ static void must(bool ok, const struct subject *subject)
 
 /* ---- The contenders: each puts the time of one run into its rows ---- */
 
-static bool patch(struct krtld *krtld, struct krtld_module *module)
+/* A load whose phases are timed. */
+static void load_timed(struct subject *subject)
 {
-	struct hot_error error;
+	struct krtld_module *module;
 
-	return do_hotinlines(krtld->machine, module->texts, module->ntexts, &error);
+	phases = (struct phases){.clock = now};
+	module = krtld_load(&subject->krtld, subject->name, subject->file, subject->size);
+	phases.clock = NULL;
+	must(module && krtld_unload(&subject->krtld, module), subject);
 }
 
 static void run_phases(struct subject *subject, uint64_t *spent)
 {
-	static bool (*const phases[])(struct krtld *, struct krtld_module *) = {
-	    krtld_check, krtld_place, krtld_resolve, krtld_relocate, krtld_collect, patch};
-	struct krtld_module *module;
-
 	arena_reset(&subject->arena);
-	module = krtld_create(&subject->krtld, subject->name, subject->file, subject->size);
-	must(module, subject);
-	for (unsigned i = 0; i < sizeof phases / sizeof *phases; i++) {
-		uint64_t start = now();
-		bool ok = phases[i](&subject->krtld, module);
-
-		spent[ROW_CHECK + i] = now() - start;
-		must(ok, subject);
-	}
-	krtld_destroy(&subject->krtld, module);
-}
-
-/* That part of check once more, on a module that is checked already and is loaded no further. */
-static void run_check_relocs(struct subject *subject, uint64_t *spent)
-{
-	struct krtld_module *module;
-	uint64_t start;
-	bool ok;
-
-	arena_reset(&subject->arena);
-	module = krtld_create(&subject->krtld, subject->name, subject->file, subject->size);
-	must(module && krtld_check(&subject->krtld, module), subject);
-	start = now();
-	ok = krtld_check_relocs(&subject->krtld, module);
-	spent[ROW_CHECK_RELOCS] = now() - start;
-	must(ok, subject);
-	krtld_destroy(&subject->krtld, module);
+	load_timed(subject);
+	for (unsigned i = 0; i < PHASES; i++)
+		spent[ROW_CHECK + i] = phases.spent[i];
+	spent[ROW_PROPER] = phases.spent[PHASE_RELOCATE] + phases.spent[PHASE_FINISH];
 }
 
 static void run_load(struct subject *subject, uint64_t *spent)
@@ -218,21 +199,60 @@ static void run_relocs(struct subject *subject, uint64_t *spent)
 }
 
 static void (*const contenders[])(struct subject *, uint64_t *) = {
-    run_phases, run_check_relocs, run_load, run_plain,
-    run_stores, run_memcpy,       run_read, run_relocs};
+    run_phases, run_load, run_plain, run_stores, run_memcpy, run_read, run_relocs};
+
+/*
+ * Cold: as a module is loaded, once. Its memory is made as new, and then other memory is read until
+ * no cache holds anything of it; the branches that were met last are another loop's.
+ */
+#define OTHER_MEMORY ((size_t)96 << 20) /* bytes */
+
+static void empty_caches(void)
+{
+	static uint8_t *other;
+
+	if (!other)
+		other = result_memory(OTHER_MEMORY);
+	for (size_t i = 0; i < OTHER_MEMORY; i += 64)
+		other[i]++;
+}
+
+static void run_cold(struct subject *subject, uint64_t *spent)
+{
+	struct krtld_module *module;
+	uint64_t start;
+	bool ok;
+
+	fill_pieces(subject);
+	empty_caches();
+	start = now();
+	ok = plain_relocate(subject);
+	spent[ROW_COLD_PLAIN] = now() - start;
+	must(ok, subject);
+	arena_reset(&subject->arena);
+	empty_caches();
+	load_timed(subject);
+	spent[ROW_COLD_PROPER] = phases.spent[PHASE_RELOCATE] + phases.spent[PHASE_FINISH];
+	arena_reset(&subject->arena);
+	empty_caches();
+	start = now();
+	module = krtld_load(&subject->krtld, subject->name, subject->file, subject->size);
+	spent[ROW_COLD_LOAD] = now() - start;
+	must(module && krtld_unload(&subject->krtld, module), subject);
+}
 
 /* ---- Repetitions ---- */
 
 static void run_batch(struct subject *subject, unsigned contender, unsigned runs, uint64_t *best)
 {
-	uint64_t spent[ROWS_MEASURED];
+	uint64_t spent[ROWS];
 
 	memset(spent, 0xff, sizeof spent);
 	contenders[contender](subject, spent);
 	memset(spent, 0xff, sizeof spent);
 	for (unsigned i = 0; i < runs; i++) {
 		contenders[contender](subject, spent);
-		for (unsigned row = 0; row < ROWS_MEASURED; row++)
+		for (unsigned row = 0; row < ROWS; row++)
 			best[row] = spent[row] < best[row] ? spent[row] : best[row];
 	}
 }
@@ -241,16 +261,18 @@ static void run_batch(struct subject *subject, unsigned contender, unsigned runs
 static void repeat(struct subject *subject, unsigned runs, unsigned which, struct result *results)
 {
 	double scale = (long_runs ? 1 : tick_ns()) / (double)subject->nrelocs;
-	uint64_t best[ROWS_MEASURED];
+	uint64_t best[ROWS], spent[ROWS];
 
 	memset(best, 0xff, sizeof best);
 	for (unsigned i = 0; i < sizeof contenders / sizeof *contenders; i++)
 		run_batch(subject, i, runs, best);
-	for (unsigned row = 0; row < ROWS_MEASURED; row++)
+	for (unsigned i = 0; i < COLD_RUNS; i++) {
+		run_cold(subject, spent);
+		for (unsigned row = ROW_COLD_PLAIN; row <= ROW_COLD_LOAD; row++)
+			best[row] = spent[row] < best[row] ? spent[row] : best[row];
+	}
+	for (unsigned row = 0; row < ROWS; row++)
 		results[row].values[which] = (double)best[row] * scale;
-	results[ROW_PROPER].values[which] = results[ROW_CHECK_RELOCS].values[which] +
-					    results[ROW_RELOCATE].values[which] +
-					    results[ROW_COLLECT].values[which];
 }
 
 static void measure(struct subject *subject, unsigned repetitions, bool table)
@@ -265,7 +287,7 @@ static void measure(struct subject *subject, unsigned repetitions, bool table)
 					       .name = subject->name,
 					       .what = rows[row].what,
 					       .unit = "ns/relocation",
-					       .note = row == ROW_COLLECT ? sites : rows[row].note,
+					       .note = row == ROW_FINISH ? sites : rows[row].note,
 					       .n = subject->nrelocs,
 					       .nvalues = repetitions};
 	runs = runs < RUNS_MAX ? runs : RUNS_MAX;

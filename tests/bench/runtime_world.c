@@ -108,6 +108,7 @@ bool runtime_world_has(const struct runtime_world *world, const char *feature)
 
 static struct krtld_module *load(struct runtime_world *world, const char *path)
 {
+	const struct krtld_placement placement = {.unpatched = world->state == RUNTIME_UNPATCHED};
 	FILE *file = fopen(path, "rb");
 	struct krtld_module *module;
 	uint8_t *bytes;
@@ -122,7 +123,8 @@ static struct krtld_module *load(struct runtime_world *world, const char *path)
 	if (fread(bytes, 1, (size_t)size, file) != (size_t)size)
 		result_refuse("runtime: cannot read %s", path);
 	fclose(file);
-	module = krtld_load(&world->krtld, path, bytes, (size_t)size);
+	module = krtld_load_at(&world->krtld, path, bytes, (size_t)size, &placement);
+	free(bytes);
 	if (!module)
 		result_refuse("runtime: krtld refuses %s", path);
 	return module;
@@ -175,10 +177,7 @@ void runtime_world_load(struct runtime_world *world, enum runtime_state state,
 	if (world->memory == MAP_FAILED)
 		result_refuse("runtime: no memory below 2 GiB");
 	world->machine = hot_machine_init(result_memory(hot_machine_size(&hot_table)), &hot_table);
-	world->krtld = (struct krtld){.ops = &ops,
-				      .ctx = world,
-				      .machine = world->machine,
-				      .unpatched = state == RUNTIME_UNPATCHED};
+	world->krtld = (struct krtld){.ops = &ops, .ctx = world, .machine = world->machine};
 	world->unix_module = load(world, unix_path);
 	decide(world);
 	if (state != RUNTIME_UNPATCHED)

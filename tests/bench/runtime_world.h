@@ -5,7 +5,7 @@
 #ifndef HOTINLINE_TESTS_BENCH_RUNTIME_WORLD_H
 #define HOTINLINE_TESTS_BENCH_RUNTIME_WORLD_H
 
-#include "loader/krtld.h"
+#include "loader/placement.h"
 
 enum runtime_state {
 	RUNTIME_PATCHED,    /* for the CPU it runs on, but for SMAP, which user mode has not */

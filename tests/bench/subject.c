@@ -137,12 +137,13 @@ void fill_pieces(const struct subject *subject)
 		memcpy(subject->pieces[i].to, subject->pieces[i].from, subject->pieces[i].size);
 }
 
-static void make_pieces(struct subject *subject, const struct krtld_module *module)
+static void make_pieces(struct subject *subject, const struct krtld_object *object,
+			const struct krtld_module *module)
 {
 	subject->pieces = claim(module->nsections, sizeof *subject->pieces);
 	for (uint32_t i = 1; i < module->nsections; i++) {
 		const struct krtld_section *section = &module->sections[i];
-		const struct elf64_shdr *shdr = &module->private->shdrs[i];
+		const struct elf64_shdr *shdr = &object->shdrs[i];
 
 		if (!krtld_is_loaded(shdr) || shdr->sh_type == SHT_NOBITS || !section->size)
 			continue;
@@ -151,7 +152,7 @@ static void make_pieces(struct subject *subject, const struct krtld_module *modu
 				   .to = section->bytes,
 				   .size = section->size,
 				   .address = section->address,
-				   .relocs.target = i};
+				   .relocs.section = i};
 	}
 }
 
@@ -196,18 +197,20 @@ static void add_word(struct subject *subject, const struct piece *piece, uint64_
 }
 
 /* The relocations of each piece, and as words what krtld has made of them. */
-static void make_words(struct subject *subject, const struct krtld_module *module)
+static void make_words(struct subject *subject, const struct krtld_object *object,
+		       const struct krtld_module *module)
 {
 	const struct krtld_relocs *relocs;
 
-	for (uint32_t i = 0; (relocs = krtld_next_relocs(module, &i));) {
+	for (uint32_t i = 0; (relocs = krtld_next_relocs(object, &i));) {
 		struct piece *piece = subject->pieces;
 
-		while (piece->relocs.target != i)
+		while (piece->relocs.section != i)
 			piece++;
 		piece->relocs = *relocs;
 		for (uint64_t j = 0; j < relocs->count; j++) {
-			struct elf64_rela rela = krtld_rela(relocs, j);
+			struct elf64_rela rela =
+			    krtld_rela(relocs->table + j * sizeof(struct elf64_rela));
 
 			add_word(subject, piece, rela.r_offset,
 				 module->sections[i].bytes + rela.r_offset,
@@ -216,13 +219,16 @@ static void make_words(struct subject *subject, const struct krtld_module *modul
 	}
 }
 
-static void make_symbols(struct subject *subject, const struct krtld_module *module)
+static struct subject *preparing;
+
+/* The symbols with their values, as only the load has them. */
+static void make_symbols(const struct krtld_load *load)
 {
-	subject->nsymbols = module->private->nsymbols;
-	subject->symbols = claim(subject->nsymbols, sizeof *subject->symbols);
-	for (uint32_t i = 0; i < subject->nsymbols; i++) {
-		subject->symbols[i] = krtld_symbol(module, i);
-		subject->symbols[i].st_value = module->private->values[i].value;
+	preparing->nsymbols = load->object->nsymbols;
+	preparing->symbols = claim(preparing->nsymbols, sizeof *preparing->symbols);
+	for (uint32_t i = 0; i < preparing->nsymbols; i++) {
+		preparing->symbols[i] = krtld_object_symbol(load->object, i);
+		preparing->symbols[i].st_value = load->values[i].value;
 	}
 }
 
@@ -233,22 +239,27 @@ static void compare(const struct subject *subject, const struct krtld_module *mo
 	for (uint32_t i = 0; i < subject->npieces; i++) {
 		const struct piece *piece = &subject->pieces[i];
 
-		if (memcmp(piece->to, module->sections[piece->relocs.target].bytes, piece->size))
+		if (memcmp(piece->to, module->sections[piece->relocs.section].bytes, piece->size))
 			give_up(subject->name, who);
 	}
 }
 
 static void prepare(struct subject *subject, const struct krtld_module *module)
 {
+	struct krtld_object object;
+
+	if (!krtld_object_open(&subject->krtld, &object, subject->name, subject->file,
+			       subject->size))
+		give_up(subject->name, "does not open");
 	for (uint32_t i = 1; i < module->nsections; i++)
-		subject->nrelocs += module->private->relocs[i].count;
+		subject->nrelocs += object.relocs[i].count;
 	subject->nsites = module->nsites;
-	make_pieces(subject, module);
+	make_pieces(subject, &object, module);
 	move_pieces(subject);
 	subject->words32 = claim(subject->nrelocs, sizeof *subject->words32);
 	subject->words64 = claim(subject->nrelocs, sizeof *subject->words64);
-	make_words(subject, module);
-	make_symbols(subject, module);
+	make_words(subject, &object, module);
+	krtld_object_close(&object);
 	fill_pieces(subject);
 	if (!plain_relocate(subject))
 		give_up(subject->name, "the plain loop refuses what krtld loads");
@@ -260,23 +271,26 @@ static void prepare(struct subject *subject, const struct krtld_module *module)
 
 void subject_open(struct subject *subject, const char *folder, const char *path)
 {
+	static const struct krtld_placement unpatched = {.unpatched = true};
 	const char *slash = strrchr(path, '/');
 	struct krtld_module *module;
 
 	*subject = (struct subject){.name = slash ? slash + 1 : path};
 	subject->file = read_file(path, &subject->size);
-	arena_open(&subject->arena, 4 * subject->size + ((size_t)256 << 20));
+	arena_open(&subject->arena, 4 * subject->size + ((size_t)16 << 20));
 	subject->krtld.ops = &ops;
 	subject->krtld.ctx = &subject->arena;
 	load_unix(subject, folder);
-	subject->krtld.unpatched = true;
-	module = krtld_load(&subject->krtld, subject->name, subject->file, subject->size);
+	preparing = subject;
+	phases.before_relocate = make_symbols;
+	module =
+	    krtld_load_at(&subject->krtld, subject->name, subject->file, subject->size, &unpatched);
+	phases.before_relocate = NULL;
 	if (!module)
 		give_up(path, "does not load");
 	prepare(subject, module);
 	if (!krtld_unload(&subject->krtld, module))
 		give_up(path, "does not unload");
-	subject->krtld.unpatched = false;
 	arena_reset(&subject->arena);
 }
 

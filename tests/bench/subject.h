@@ -7,6 +7,7 @@
 #define HOTINLINE_TESTS_BENCH_SUBJECT_H
 
 #include "loader/load.h"
+#include "loader/report.h"
 
 extern const struct hot_table bench_table;
 
@@ -70,6 +71,25 @@ void subject_close(struct subject *subject);
 void arena_reset(struct arena *arena);
 /* Every section's contents as they are in the file. */
 void fill_pieces(const struct subject *subject);
+
+/* ---- phases.c ---- */
+/* The time that krtld's phases took, in ticks of a clock; while clock is NULL they are not timed. */
+enum phase {
+	PHASE_CHECK,
+	PHASE_PLACE,
+	PHASE_RESOLVE,
+	PHASE_RELOCATE,
+	PHASE_FINISH,
+	PHASE_PATCH,
+	PHASES
+};
+struct phases {
+	uint64_t (*clock)(void);
+	uint64_t spent[PHASES];
+	void (*before_relocate)(
+	    const struct krtld_load *load); /* is shown each load, if not NULL */
+};
+extern struct phases phases;
 
 /* ---- contenders.c ---- */
 /* False: a relocation is out of range, or of a type that modules of a kernel do not have. */

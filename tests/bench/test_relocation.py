@@ -50,7 +50,7 @@ def test_relocation_measures_every_contender_on_every_object(folder: Path) -> No
 def test_the_sites_of_a_synthetic_object_are_its_calls_of_a_hotinline(folder: Path) -> None:
     calls = sum(f"call {STUBS[-1]}\n" in text for text in synthetic(200))
     results = lines(RELOCATION, "--json", "--repeat", "1", folder, folder / "synthetic-200.o")
-    notes = [r["note"] for r in results if r["what"] == "krtld: collect"]
+    notes = [r["note"] for r in results if r["what"] == "krtld: finish"]
     assert calls > 0 and notes == [f"{calls} sites"]
 
 

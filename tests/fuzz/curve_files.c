@@ -1,4 +1,5 @@
 /* Objects crafted to be slow to load; see curve.h. The format is the gABI's, chapters 4 and 5. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -336,61 +337,37 @@ static struct crafted common_symbols(uint32_t n)
 
 /* ---- Names with one hash ---- */
 
-#define BLOCK 4 /* letters */
-#define SLOTS (1u << 18)
-
-static uint32_t fnv(uint32_t hash, const char *text, unsigned n)
+/*
+ * Name i of many with the same hash (loader/names.c): two words of eight bytes. The first is any, and
+ * the second takes the hash, which a word is xored into and which is multiplied by an odd number, to
+ * one state for all of them. Some first words would need a second one with a NUL in it.
+ */
+static void colliding_name(uint32_t i, char text[17])
 {
-	for (unsigned i = 0; i < n; i++)
-		hash = (hash ^ (uint8_t)text[i]) * 0x01000193;
-	return hash;
-}
+	for (uint32_t salt = 0;; salt++) {
+		uint64_t first, second, hash;
+		bool nul = false;
 
-static void block_of(uint32_t i, char *text)
-{
-	for (unsigned k = 0; k < BLOCK; k++, i /= 64)
-		text[k] = (char)('0' + i % 64);
-}
-
-/* Two blocks of letters that take the hash from one state to the same other: of some 2^17 random
- * ones two will, at 32 bits (the birthday paradox). */
-static uint32_t collide(uint32_t hash, char pair[2][BLOCK])
-{
-	uint32_t *seen = calloc(SLOTS, sizeof(*seen));
-	uint32_t next = hash;
-
-	for (uint32_t i = 1; i < SLOTS * 64; i++) {
-		uint32_t *slot;
-
-		block_of(i, pair[1]);
-		next = fnv(hash, pair[1], BLOCK);
-		slot = &seen[next % SLOTS];
-		block_of(*slot, pair[0]);
-		if (*slot && fnv(hash, pair[0], BLOCK) == next)
-			break;
-		*slot = i;
+		for (unsigned k = 0; k < 4; k++) {
+			text[k] = (char)('0' + (salt >> 6 * k) % 64);
+			text[4 + k] = (char)('0' + (i >> 6 * k) % 64);
+		}
+		memcpy(&first, text, 8);
+		hash = first * 0x9e3779b97f4a7c15;
+		second = (hash << 5 | hash >> 59) ^ 0x5555555555555555;
+		memcpy(text + 8, &second, 8);
+		text[16] = '\0';
+		for (unsigned k = 0; k < 16; k++)
+			nul |= !text[k];
+		if (!nul)
+			return;
 	}
-	free(seen);
-	return next;
-}
-
-/* Name i of 2^20 with the same hash: at each of 20 places one of two blocks (A. Joux, 2004). */
-static void colliding_name(uint32_t i, char text[20 * BLOCK + 1])
-{
-	static char pairs[20][2][BLOCK];
-	uint32_t hash = 0x811c9dc5;
-
-	for (unsigned k = 0; k < 20 && !pairs[19][0][0]; k++)
-		hash = collide(hash, pairs[k]);
-	for (unsigned k = 0; k < 20; k++)
-		memcpy(text + k * BLOCK, pairs[k][i >> k & 1], BLOCK);
-	text[20 * BLOCK] = '\0';
 }
 
 static struct image colliding(uint32_t n, unsigned bind, uint16_t where)
 {
 	struct making m = start();
-	char text[20 * BLOCK + 1];
+	char text[17];
 
 	filled(&m, SHF_WRITE, 0, 16);
 	for (uint32_t i = 0; i < n; i++) {

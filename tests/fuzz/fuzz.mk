@@ -39,7 +39,7 @@ $(FUZZ_PLANTED): build/fuzz/bin/%-planted: build/fuzz/replay/tests/fuzz/%.o \
 		build/fuzz/replay/tests/fuzz/planted.o
 $(FUZZ_REPLAYERS): build/fuzz/replay/tests/fuzz/replay.o $(FUZZ_REPLAYED)
 $(FUZZ_REPLAY): private COMMAND = $(link_test)
-$(FUZZ_PLANTED): private COMMAND = $(link_test) -Wl,--wrap=krtld_check,--wrap=krtld_unplace \
+$(FUZZ_PLANTED): private COMMAND = $(link_test) -Wl,--wrap=krtld_place,--wrap=krtld_unplace \
 	-Wl,--wrap=do_hotinlines
 LINKED += $(FUZZ_REPLAYERS)
 

@@ -42,7 +42,7 @@ static void set_up(struct world *world, const struct options *options)
 {
 	if (options->no_machine)
 		world->krtld.machine = NULL;
-	world->krtld.unpatched = options->unpatched;
+	world->unpatched = options->unpatched;
 	world->fail_alloc = options->fail_alloc;
 	world->fail_protect = options->fail_place;
 	world->start_result = options->start;

@@ -146,14 +146,14 @@ static bool load_unpatched(struct world *world, const char *name, const struct i
 {
 	struct krtld_module *module;
 
-	world->krtld.unpatched = true;
+	world->unpatched = true;
 	module = scene_load(world, name, image);
 	if (module) {
 		check_module(world, module, image, false);
 		*snapshot = snapshot_take(module);
 		scene_unload(world, module);
 	}
-	world->krtld.unpatched = false;
+	world->unpatched = false;
 	return module != NULL;
 }
 

@@ -13,8 +13,8 @@ const char *__asan_default_options(void)
 	return "detect_leaks=0:quarantine_size_mb=8:malloc_context_size=3";
 }
 
-static struct krtld_ops fakes; /* of world.c */
-static size_t meta_now, meta_peak, regions;
+static struct krtld_ops fakes;                           /* of world.c */
+static size_t meta_now, meta_peak, regions_now, regions; /* regions: the peak */
 
 /* The fakes of world.c count and fail on demand; this one is poor besides, and keeps accounts. */
 static void *poor_alloc(void *ctx, enum krtld_kind kind, size_t size, size_t align,
@@ -22,8 +22,10 @@ static void *poor_alloc(void *ctx, enum krtld_kind kind, size_t size, size_t ali
 {
 	void *bytes;
 
-	if (kind != KRTLD_META)
-		regions = regions + size < regions ? SIZE_MAX : regions + size;
+	if (kind != KRTLD_META) {
+		regions_now = regions_now + size < regions_now ? SIZE_MAX : regions_now + size;
+		regions = regions_now > regions ? regions_now : regions;
+	}
 	if (kind != KRTLD_META && (size > SCENE_REGION_MAX || align > SCENE_REGION_MAX))
 		return NULL;
 	bytes = fakes.alloc(ctx, kind, size, align, address);
@@ -38,6 +40,8 @@ static void poor_free(void *ctx, enum krtld_kind kind, void *bytes, uint64_t add
 {
 	if (kind == KRTLD_META)
 		meta_now -= size;
+	else
+		regions_now -= size;
 	fakes.free(ctx, kind, bytes, address, size);
 }
 
@@ -54,7 +58,7 @@ static struct world *make_world(void)
 /* Everything that an earlier input may have changed. */
 static void set_back(struct world *world, unsigned nexternals)
 {
-	world->krtld.unpatched = false;
+	world->unpatched = false;
 	world->krtld.machine = world->machine;
 	world->allocs = world->fail_alloc = 0;
 	world->protects = world->fail_protect = 0;
@@ -117,9 +121,9 @@ struct krtld_module *scene_load(struct world *world, const char *name, const str
 	struct krtld_module *module;
 
 	meta_peak = meta_now;
-	regions = 0;
+	regions = regions_now = 0;
 	world->nreports = 0;
-	module = krtld_load(&world->krtld, name, image->bytes, size);
+	module = world_try(world, name, image);
 	cr_assert(meta_peak - meta_before <= SCENE_META_PER_BYTE * size + SCENE_META_CONSTANT,
 		  "%zu bytes of tables for a file of %zu", meta_peak - meta_before, size);
 	cr_assert(!regions || regions <= check_declared(image->bytes, size),

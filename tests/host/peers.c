@@ -115,7 +115,7 @@ Test(peers, peers_41_a_call_through_the_got_is_relaxed_before_it_is_patched)
 	struct object *object;
 	unsigned text, symbol;
 
-	world->krtld.unpatched = true;
+	world->unpatched = true;
 	expect_text(world, load_text(world, "ff 15 00 00 00 00 c3", 2, R_X86_64_GOTPCRELX, "xsmap"),
 		    "67 e8 @xsmap-4 c3");
 	object = object_new();

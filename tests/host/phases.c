@@ -249,7 +249,6 @@ Test(phases, optional_operations_may_be_missing)
 	unsigned text = object_text(object, ".text", "e8 00 00 00 00 c3");
 
 	object_rela(object, text, 1, R_X86_64_PLT32, object_undefined(object, "count"), -4);
-	world->ops.place = NULL;
 	world->ops.external = NULL;
 	world->ops.start = NULL;
 	world_unload(world, world_load_object(world, "it", object));
@@ -310,7 +309,7 @@ Test(phases, fini_does_not_run_if_init_has_not)
 		struct world *world = world_new(NULL);
 		struct krtld_module *module;
 
-		world->krtld.unpatched = true; /* or else it would have to be unix */
+		world->unpatched = true; /* or else it would have to be unix */
 		module = world_load_object(world, "it", with_init_and_fini());
 		if (decided)
 			hot_decide(world->machine, &none);

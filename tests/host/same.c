@@ -10,7 +10,6 @@
 #include <criterion/criterion.h>
 
 #include "hottable.h"
-#include "loader/load.h"
 #include "tests/host/run.h"
 #include "tests/host/sample.h"
 #include "tests/host/world.h"
@@ -167,7 +166,9 @@ static void expect_file(const char *path, const uint8_t *bytes, size_t size, con
 
 static void expect_bytes(const struct krtld_module *module, unsigned i, const char *what)
 {
-	const struct krtld_private *own = module->private;
+	uint32_t nslots;
+	uint64_t address;
+	const uint8_t *slots = krtld_got(module, &nslots, &address);
 	char folder[300], path[400];
 
 	snprintf(folder, sizeof(folder), i ? "%s/dump/%u" : "%s/dump", run_directory(), i + 1);
@@ -177,10 +178,9 @@ static void expect_bytes(const struct krtld_module *module, unsigned i, const ch
 			expect_file(path, module->sections[s].bytes, module->sections[s].size,
 				    what);
 	}
-	snprintf(path, sizeof(path), "%s/got%lx.bin", folder, own->slots);
-	if (own->nslots)
-		expect_file(path, module->regions[KRTLD_RODATA].bytes + own->got_offset,
-			    (size_t)own->nslots * KRTLD_SLOT, what);
+	snprintf(path, sizeof(path), "%s/got%lx.bin", folder, address);
+	if (nslots)
+		expect_file(path, slots, (size_t)nslots * KRTLD_SLOT, what);
 }
 
 /* Of the objects that were loaded, which depend on no other, all bytes are those that the kernel has. */

@@ -227,7 +227,7 @@ Test(tool_place, where_no_address_is_left_for_a_got_it_is_refused)
 		   "no address is left for everything, place more sections");
 	full_object_with_got(0xf00);
 	run_expect(lay_out(FULL "section 3 fffffffffffff000\n"), 2,
-		   "no memory for the read-only data, bytes wanted: 0xffffffffffffe008");
+		   "no memory for the read-only data, bytes wanted: 0xffffffffffffe000");
 }
 
 Test(tool_place, sections_that_need_more_than_64_bits_are_refused)
@@ -236,7 +236,8 @@ Test(tool_place, sections_that_need_more_than_64_bits_are_refused)
 
 	object_section(object, ".zeros.c", SHT_NOBITS, SHF_ALLOC, 1, NULL, 0x2001);
 	run_write_object("it.o", object);
-	run_expect(lay_out(""), 2, "it.o: its sections need more than 64 bits of addresses");
+	run_expect(lay_out(""), 2,
+		   "it.o: no memory for sections that together need more than 64 bits");
 }
 
 /* The kernel's memory is the kernel's affair: zeros take none here, nor on the disk. */

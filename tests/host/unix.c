@@ -394,7 +394,7 @@ Test(order, unpatched_leaves_every_site_on_its_stub)
 
 	load_unix(world);
 	decide(world, "smap");
-	world->krtld.unpatched = true;
+	world->unpatched = true;
 	module = world_load_object(world, "it", sample_caller("xsmap"));
 	cr_expect_eq(module->nsites, 1);
 	cr_expect(hot_verify(world->machine, module->texts, module->ntexts, HOT_BEFORE, &error));
@@ -407,7 +407,7 @@ Test(order, unpatched_needs_no_decision)
 	struct hot_error error;
 
 	load_unix(world);
-	world->krtld.unpatched = true;
+	world->unpatched = true;
 	module = world_load_object(world, "it", sample_caller("xsmap"));
 	cr_expect(hot_verify(world->machine, module->texts, module->ntexts, HOT_BEFORE, &error));
 }

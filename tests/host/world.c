@@ -145,17 +145,6 @@ static bool fake_protect(void *ctx, enum krtld_kind kind, void *bytes, uint64_t 
 	return true;
 }
 
-static bool fake_place(void *ctx, const char *module, unsigned section, uint64_t *address)
-{
-	const struct world *world = ctx;
-
-	if (!world->placed || strcmp(world->placed, module) || section >= 64 ||
-	    !world->places[section])
-		return false;
-	*address = world->places[section];
-	return true;
-}
-
 static bool fake_external(void *ctx, const char *name, uint64_t *value)
 {
 	const struct world *world = ctx;
@@ -213,7 +202,6 @@ struct world *world_with(const struct hot_table *table, const char *features)
 	world->ops = (struct krtld_ops){.alloc = fake_alloc,
 					.free = fake_free,
 					.protect = fake_protect,
-					.place = fake_place,
 					.external = fake_external,
 					.start = fake_start,
 					.report = fake_report};
@@ -305,12 +293,21 @@ static void print_reports(const struct world *world)
 		cr_log_error("  %s\n", world->lines[i]);
 }
 
+struct krtld_module *world_try(struct world *world, const char *name, const struct image *image)
+{
+	bool placed = world->placed && !strcmp(world->placed, name);
+	const struct krtld_placement placement = {
+	    .sections = world->places, .nsections = placed ? 64 : 0, .unpatched = world->unpatched};
+
+	return krtld_load_at(&world->krtld, name, image->bytes, image->size, &placement);
+}
+
 struct krtld_module *world_load(struct world *world, const char *name, const struct image *image)
 {
 	struct krtld_module *module;
 
 	world->nreports = 0;
-	module = krtld_load(&world->krtld, name, image->bytes, image->size);
+	module = world_try(world, name, image);
 	if (!module || world->nreports)
 		print_reports(world);
 	cr_assert(module, "%s was refused: %s", name,
@@ -360,7 +357,7 @@ const struct krtld_error *world_refuse(struct world *world, const char *name,
 	const struct krtld_module *module;
 
 	world->nreports = 0;
-	module = krtld_load(&world->krtld, name, image->bytes, image->size);
+	module = world_try(world, name, image);
 	cr_assert(!module, "%s was loaded, but reason %u was expected", name, reason);
 	cr_assert(world->nreports > 0, "%s was refused without a report", name);
 	if (reason != KRTLD_OK)

@@ -5,7 +5,7 @@
 #ifndef HOTINLINE_TESTS_HOST_WORLD_H
 #define HOTINLINE_TESTS_HOST_WORLD_H
 
-#include "loader/krtld.h"
+#include "loader/placement.h"
 #include "tests/host/object.h"
 #include "tests/host/table.h"
 
@@ -51,6 +51,7 @@ struct world {
 	unsigned nexternals;
 	uint64_t places[64]; /* address wanted for section i of the module `placed` */
 	const char *placed;
+	bool unpatched; /* loads leave every site on its stub */
 
 	struct krtld_error reports[WORLD_REPORTS];
 	char lines[WORLD_REPORTS][WORLD_LINE];
@@ -74,7 +75,10 @@ void world_decide(struct world *world, const char *features);
 
 void world_external(struct world *world, const char *name, uint64_t value);
 
-/* krtld_load() that must succeed; the test fails with the reports otherwise. */
+/* krtld_load_at() as `placed` and `unpatched` say. */
+struct krtld_module *world_try(struct world *world, const char *name, const struct image *image);
+
+/* The same that must succeed; the test fails with the reports otherwise. */
 struct krtld_module *world_load(struct world *world, const char *name, const struct image *image);
 struct krtld_module *world_load_object(struct world *world, const char *name,
 				       const struct object *object);

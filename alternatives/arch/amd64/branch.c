@@ -69,31 +69,25 @@ void hot_arch_mark(uint8_t *bytes, unsigned n)
 	}
 }
 
-/* The class of a byte that is a legacy or REX prefix (SDM vol. 2A, 2.1.1 and 2.2.1); 0: it is not. */
-static unsigned class_of(uint8_t byte)
-{
-	switch (byte) {
-	case 0x26:
-	case 0x2e:
-	case 0x36:
-	case 0x3e: return HOT_ARCH_SEGMENT;
-	case 0x64:
-	case 0x65: return HOT_ARCH_FS_GS;
-	case 0x66: return HOT_ARCH_OPERAND;
-	case 0x67: return HOT_ARCH_ADDRESS;
-	case 0xf0: return HOT_ARCH_LOCK;
-	case 0xf2:
-	case 0xf3: return HOT_ARCH_REPEAT;
-	default: return (byte & 0xf0) == 0x40 ? HOT_ARCH_REX : 0;
-	}
-}
+/* The class of each byte that is a legacy or REX prefix (SDM vol. 2A, 2.1.1 and 2.2.1); 0: it is not. */
+static const uint8_t prefix_class[256] = {
+    [0x26] = HOT_ARCH_SEGMENT, [0x2e] = HOT_ARCH_SEGMENT, [0x36] = HOT_ARCH_SEGMENT,
+    [0x3e] = HOT_ARCH_SEGMENT, [0x40] = HOT_ARCH_REX,     [0x41] = HOT_ARCH_REX,
+    [0x42] = HOT_ARCH_REX,     [0x43] = HOT_ARCH_REX,     [0x44] = HOT_ARCH_REX,
+    [0x45] = HOT_ARCH_REX,     [0x46] = HOT_ARCH_REX,     [0x47] = HOT_ARCH_REX,
+    [0x48] = HOT_ARCH_REX,     [0x49] = HOT_ARCH_REX,     [0x4a] = HOT_ARCH_REX,
+    [0x4b] = HOT_ARCH_REX,     [0x4c] = HOT_ARCH_REX,     [0x4d] = HOT_ARCH_REX,
+    [0x4e] = HOT_ARCH_REX,     [0x4f] = HOT_ARCH_REX,     [0x64] = HOT_ARCH_FS_GS,
+    [0x65] = HOT_ARCH_FS_GS,   [0x66] = HOT_ARCH_OPERAND, [0x67] = HOT_ARCH_ADDRESS,
+    [0xf0] = HOT_ARCH_LOCK,    [0xf2] = HOT_ARCH_REPEAT,  [0xf3] = HOT_ARCH_REPEAT,
+};
 
 /* What may stand before an instruction as its prefixes, as flags of a site: every byte counts. */
 static uint8_t prefixes_before(const uint8_t *section, uint64_t start)
 {
-	unsigned class = start > 0 ? class_of(section[start - 1]) : 0;
+	unsigned class = start > 0 ? prefix_class[section[start - 1]] : 0;
 
-	if (class && start > 1 && class_of(section[start - 2]))
+	if (class && start > 1 && prefix_class[section[start - 2]])
 		class = HOT_ARCH_SEVERAL;
 	return (uint8_t)(class << HOT_PREFIX_SHIFT);
 }

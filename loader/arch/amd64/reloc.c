@@ -39,7 +39,7 @@ const uint8_t krtld_arch_trap = 0xcc;      /* int3 */
 #define DYNAMIC "it belongs into a linked file, not into an object"
 #define IFUNC   "indirect functions (IFUNC) are not supported"
 
-const struct krtld_row krtld_arch_rows[] = {
+const struct krtld_row krtld_arch_rows[KRTLD_TYPES] = {
     /* clang-format off */
     [0]  = ROW(NONE,           0, KRTLD_NOTHING, ANY),
     [1]  = ROW(64,             8, KRTLD_S_A,     ANY),
@@ -95,5 +95,3 @@ const struct krtld_row krtld_arch_rows[] = {
     [51] = REFUSED(CODE_6_GOTPC32_TLSDESC, TLS),
     /* clang-format on */
 };
-
-const uint32_t krtld_arch_nrows = sizeof krtld_arch_rows / sizeof krtld_arch_rows[0];

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 
 #include "hottable.h"
-#include "loader/tool.h"
+#include "loader/tool/tool.h"
 
 #define VERSION "1.0"
 
@@ -116,15 +116,6 @@ static bool tool_protect(void *ctx, enum krtld_kind kind, void *bytes, uint64_t 
 	return true;
 }
 
-static bool tool_place(void *ctx, const char *module, unsigned section, uint64_t *address)
-{
-	const struct tool *tool = ctx;
-
-	(void)module;
-	*address = tool->loading->addresses[section];
-	return true;
-}
-
 static bool tool_external(void *ctx, const char *name, uint64_t *value)
 {
 	const struct tool *tool = ctx;
@@ -187,7 +178,6 @@ static int tool_start(void *ctx, uint64_t address)
 static const struct krtld_ops ops = {.alloc = tool_alloc,
 				     .free = tool_free,
 				     .protect = tool_protect,
-				     .place = tool_place,
 				     .external = tool_external,
 				     .start = tool_start,
 				     .report = tool_report,
@@ -254,6 +244,24 @@ static int name_objects(struct tool *tool, int argc, char **argv)
 
 /* ---- The run ---- */
 
+static bool open_object(struct tool *tool, struct object *object)
+{
+	uint32_t *numbers, slots;
+	bool wanted, ok;
+
+	if (!krtld_object_open(&tool->krtld, &object->view, object->path, object->bytes,
+			       object->size))
+		return false;
+	numbers = claim(object->view.nsymbols, sizeof *numbers);
+	slots = krtld_count_slots(&object->view, numbers, &wanted);
+	free(numbers);
+	ok = krtld_layout_make(&object->view, slots ? slots : wanted, &object->plan);
+	if (!ok)
+		krtld_object_close(&object->view);
+	object->opened = ok;
+	return ok;
+}
+
 static int check_objects(struct tool *tool)
 {
 	int status = EXIT_LOADED;
@@ -265,17 +273,22 @@ static int check_objects(struct tool *tool)
 			status = EXIT_REFUSED;
 			continue;
 		}
-		object->checked =
-		    krtld_create(&tool->krtld, object->path, object->bytes, object->size);
-		if (!object->checked || !krtld_check(&tool->krtld, object->checked)) {
+		if (!open_object(tool, object))
 			status = EXIT_REFUSED;
-		} else if (!krtld_plan(object->checked, object->plans)) {
-			complain("%s: its sections need more than 64 bits of addresses",
-				 object->path);
-			status = EXIT_REFUSED;
-		}
 	}
 	return status;
+}
+
+static struct krtld_module *load_object(struct tool *tool, const struct object *object)
+{
+	uint64_t got;
+	const struct krtld_placement placement = {
+	    .sections = object->addresses,
+	    .nsections = object->view.nsections,
+	    .got = tool_external(tool, KRTLD_GOT_NAME, &got) ? &got : NULL,
+	    .unpatched = tool->unpatched};
+
+	return krtld_load_at(&tool->krtld, object->path, object->bytes, object->size, &placement);
 }
 
 /* Goes on after a refusal, so that the user hears of everything; but not without the stubs. */
@@ -287,8 +300,7 @@ static int load_objects(struct tool *tool)
 		struct object *object = &tool->objects[i];
 
 		tool->loading = object;
-		object->module =
-		    krtld_load(&tool->krtld, object->path, object->bytes, object->size);
+		object->module = load_object(tool, object);
 		if (object->module)
 			continue;
 		status = EXIT_REFUSED;
@@ -334,8 +346,10 @@ static void clean_up(struct tool *tool, void *machine)
 	while (tool->krtld.last && krtld_unload(&tool->krtld, tool->krtld.last))
 		;
 	for (unsigned i = 0; i < tool->nobjects; i++) {
-		if (tool->objects[i].checked)
-			krtld_destroy(&tool->krtld, tool->objects[i].checked);
+		if (tool->objects[i].opened) {
+			krtld_layout_drop(&tool->objects[i].view, &tool->objects[i].plan);
+			krtld_object_close(&tool->objects[i].view);
+		}
 		free(tool->objects[i].addresses);
 		free(tool->objects[i].placed);
 		free(tool->objects[i].bytes);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/tool.h"
+#include "loader/tool/tool.h"
 
 #define WORDS     3
 #define SEPARATOR " \t\r\v\f"

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/tool.h"
+#include "loader/tool/tool.h"
 
 #define DEFAULT_BASE 0xffffffffa0000000u
 #define PAGE         0x1000u
@@ -27,7 +27,7 @@ struct laid_out {
 
 static const char *section_name(const struct tool *tool, const struct layout_section *item)
 {
-	return tool->objects[item->object].checked->sections[item->section].name;
+	return krtld_section_name(&tool->objects[item->object].view, item->section);
 }
 
 /* Checks one line against its object. Returns an exit status; *use: whether it places something. */
@@ -37,13 +37,13 @@ static int check_item(const struct tool *tool, const struct layout_section *item
 	const struct elf64_shdr *shdr;
 
 	*use = false;
-	if (item->section >= object->checked->nsections) {
+	if (item->section >= object->view.nsections) {
 		complain("%s:%u: no section %u in %s, which has sections 1 to %u",
 			 tool->layout.path, item->line, item->section, object->path,
-			 object->checked->nsections - 1);
+			 object->view.nsections - 1);
 		return EXIT_USE;
 	}
-	shdr = &object->checked->private->shdrs[item->section];
+	shdr = &object->view.shdrs[item->section];
 	if (!krtld_is_loaded(shdr)) {
 		complain("%s:%u: line ignored, section %u (%s) of %s is not loaded",
 			 tool->layout.path, item->line, item->section, section_name(tool, item),
@@ -192,7 +192,7 @@ static int lay_out_sections(struct tool *tool)
 		status = check_item(tool, item, &use);
 		if (!use)
 			continue;
-		size = object->checked->sections[item->section].size;
+		size = object->view.shdrs[item->section].sh_size;
 		object->addresses[item->section] = item->address;
 		object->placed[item->section] = true;
 		if (size)
@@ -231,17 +231,17 @@ static bool room_near(const struct object *object, struct room *room)
 	uint64_t text = UINT64_MAX, end = 0;
 
 	room->floor = UINT64_MAX;
-	for (uint32_t i = 1; i < object->checked->nsections; i++) {
-		const struct krtld_section *section = &object->checked->sections[i];
+	for (uint32_t i = 1; i < object->view.nsections; i++) {
+		const struct elf64_shdr *shdr = &object->view.shdrs[i];
 		uint64_t start = object->addresses[i];
 
-		if (!object->placed[i] || !section->size)
+		if (!object->placed[i] || !shdr->sh_size)
 			continue;
-		if (section->kind == KRTLD_TEXT && start < text) {
+		if (krtld_kind_of(shdr) == KRTLD_TEXT && start < text) {
 			text = start;
-			end = start + section->size;
+			end = start + shdr->sh_size;
 		} else if (text == UINT64_MAX && start < room->floor) {
-			end = start + section->size;
+			end = start + shdr->sh_size;
 		}
 		room->floor = start < room->floor ? start : room->floor;
 	}
@@ -259,8 +259,8 @@ static struct room room_after_all(const struct tool *tool)
 
 static bool in_region(const struct object *object, uint32_t i, enum krtld_kind kind)
 {
-	return krtld_is_loaded(&object->checked->private->shdrs[i]) &&
-	       object->checked->sections[i].kind == kind;
+	return krtld_is_loaded(&object->view.shdrs[i]) &&
+	       krtld_kind_of(&object->view.shdrs[i]) == kind;
 }
 
 /* What of a region's sections the layout says. */
@@ -276,13 +276,13 @@ static struct described describe(const struct object *object, enum krtld_kind ki
 {
 	struct described found = {.all = true, .same = true};
 
-	for (uint32_t i = 1; i < object->checked->nsections; i++) {
-		const struct krtld_section *section = &object->checked->sections[i];
-		uint64_t start = object->addresses[i] - section->address;
+	for (uint32_t i = 1; i < object->view.nsections; i++) {
+		uint64_t size = object->view.shdrs[i].sh_size;
+		uint64_t start = object->addresses[i] - object->plan.sections[i];
 
-		if (!section->size || !in_region(object, i, kind))
+		if (!size || !in_region(object, i, kind))
 			continue;
-		found.last = section->address + section->size;
+		found.last = object->plan.sections[i] + size;
 		found.all &= object->placed[i];
 		if (!object->placed[i])
 			continue;
@@ -296,17 +296,17 @@ static struct described describe(const struct object *object, enum krtld_kind ki
 /* Sections that the layout leaves out, in a region that goes there. */
 static void place_in_region(struct object *object, enum krtld_kind kind, uint64_t start)
 {
-	for (uint32_t i = 1; i < object->checked->nsections; i++) {
+	for (uint32_t i = 1; i < object->view.nsections; i++) {
 		if (in_region(object, i, kind) && !object->placed[i])
-			object->addresses[i] = start + object->checked->sections[i].address;
+			object->addresses[i] = start + object->plan.sections[i];
 	}
 }
 
 static bool place_one_by_one(struct tool *tool, struct object *object, enum krtld_kind kind,
 			     struct room *room)
 {
-	for (uint32_t i = 1; i < object->checked->nsections; i++) {
-		const struct elf64_shdr *shdr = &object->checked->private->shdrs[i];
+	for (uint32_t i = 1; i < object->view.nsections; i++) {
+		const struct elf64_shdr *shdr = &object->view.shdrs[i];
 
 		if (!in_region(object, i, kind) || object->placed[i])
 			continue;
@@ -325,17 +325,17 @@ static bool place_one_by_one(struct tool *tool, struct object *object, enum krtl
 static bool place_region(struct tool *tool, struct object *object, enum krtld_kind kind,
 			 struct room *room)
 {
-	const struct krtld_plan *plan = &object->plans[kind];
+	uint64_t size = object->plan.regions[kind].size, align = object->plan.regions[kind].align;
 	struct described found = describe(object, kind);
-	uint64_t rest = plan->size - found.last, end = found.start + found.last;
+	uint64_t rest = size - found.last, end = found.start + found.last;
 
 	object->regions[kind] = found.start;
 	if (!found.any) {
-		object->regions[kind] = give_address(tool, room, plan->size, plan->align);
+		object->regions[kind] = give_address(tool, room, size, align);
 		place_in_region(object, kind, object->regions[kind]);
 		return object->regions[kind] != 0;
 	}
-	if (found.all && found.same && !(found.start & (plan->align - 1)) &&
+	if (found.all && found.same && !(found.start & (align - 1)) &&
 	    (!rest || first_free(tool, end, rest, 1) == end)) {
 		place_in_region(object, kind, found.start);
 		take(tool, end, rest);
@@ -345,8 +345,8 @@ static bool place_region(struct tool *tool, struct object *object, enum krtld_ki
 		return false;
 	if (!rest)
 		return true;
-	end = give_address(tool, room, rest + plan->align, plan->align);
-	object->regions[kind] = end + (found.last & (plan->align - 1)) - found.last;
+	end = give_address(tool, room, rest + align, align);
+	object->regions[kind] = end + (found.last & (align - 1)) - found.last;
 	return end != 0;
 }
 
@@ -442,8 +442,8 @@ int plan_addresses(struct tool *tool)
 	for (unsigned i = 0; i < tool->nobjects; i++) {
 		struct object *object = &tool->objects[i];
 
-		object->addresses = claim(object->checked->nsections, sizeof(uint64_t));
-		object->placed = claim(object->checked->nsections, sizeof(bool));
+		object->addresses = claim(object->view.nsections, sizeof(uint64_t));
+		object->placed = claim(object->view.nsections, sizeof(bool));
 	}
 	status = lay_out_sections(tool);
 	if (status != EXIT_LOADED)

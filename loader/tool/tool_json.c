@@ -2,7 +2,7 @@
  * --json: the lines of --sites as objects. Addresses are strings, because a number in JSON has 53
  * bits. In a name, a byte that is not printable ASCII becomes the character of that number.
  */
-#include "loader/tool.h"
+#include "loader/tool/tool.h"
 
 static void json_string(const char *text)
 {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/tool.h"
+#include "loader/tool/tool.h"
 
 /* A site that is patched has bytes before it was; one that is not still holds them. */
 static void fill_bytes(const struct tool *tool, struct shown *shown)
@@ -17,7 +17,7 @@ static void fill_bytes(const struct tool *tool, struct shown *shown)
 	memcpy(shown->before, shown->after, shown->size);
 	shown->chosen = "unpatched";
 	shown->index = -1;
-	if (tool->krtld.unpatched)
+	if (tool->unpatched)
 		return;
 	shown->index = machine->chosen[shown->site->hotinline];
 	shown->chosen =
@@ -30,13 +30,20 @@ static void fill_bytes(const struct tool *tool, struct shown *shown)
 }
 
 /* Names a place by the nearest symbol, or else by its section. */
-static void name_place(const struct krtld_module *module, uint64_t address, const char **symbol,
-		       uint64_t *offset)
+static void name_place(const struct tool *tool, const struct krtld_module *module, uint64_t address,
+		       const char **symbol, uint64_t *offset)
 {
 	uint64_t size;
 
-	if (!krtld_nearest(module, address, symbol, offset, &size))
-		*symbol = krtld_locate(module, address, offset);
+	(void)krtld_name(&tool->krtld, address, symbol, offset, &size);
+	for (uint32_t i = 1; !*symbol && i < module->nsections; i++) {
+		const struct krtld_section *section = &module->sections[i];
+
+		if (section->bytes && address - section->address < section->size) {
+			*symbol = section->name;
+			*offset = address - section->address;
+		}
+	}
 }
 
 static int site_order(const void *a, const void *b)
@@ -79,7 +86,7 @@ static void show_sites(const struct tool *tool, const struct show *show)
 	}
 	qsort(all, n, sizeof *all, site_order);
 	for (size_t i = 0; i < n; i++) {
-		name_place(all[i].module, all[i].address, &all[i].symbol, &all[i].offset);
+		name_place(tool, all[i].module, all[i].address, &all[i].symbol, &all[i].offset);
 		fill_bytes(tool, &all[i]);
 		show->site(tool, &all[i], i == 0);
 	}
@@ -105,7 +112,7 @@ static void show_references(const struct tool *tool, const struct show *show)
 	}
 	qsort(all, n, sizeof *all, reference_order);
 	for (size_t i = 0; i < n; i++) {
-		name_place(all[i].module, all[i].reference->address, &all[i].symbol,
+		name_place(tool, all[i].module, all[i].reference->address, &all[i].symbol,
 			   &all[i].offset);
 		show->reference(tool, &all[i], i == 0);
 	}
@@ -198,7 +205,7 @@ void print_layout(const struct tool *tool)
 		print_name(module->name);
 		putchar('\n');
 		for (uint32_t j = 1; j < module->nsections; j++) {
-			if (!krtld_is_loaded(&module->private->shdrs[j]))
+			if (!krtld_is_loaded(&tool->objects[i].view.shdrs[j]))
 				continue;
 			printf("section %u %lx %lx ", j, module->sections[j].address,
 			       module->sections[j].size);

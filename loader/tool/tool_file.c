@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "loader/tool.h"
+#include "loader/tool/tool.h"
 
 #define STEP 0x10000 /* bytes to read at a time from what has no size, such as a pipe */
 
@@ -86,13 +86,14 @@ static bool make_directory(const char *path)
 static bool dump_got(const struct krtld_module *module, const char *directory, char *path,
 		     size_t size)
 {
-	const struct krtld_private *own = module->private;
+	uint32_t nslots;
+	uint64_t address;
+	const uint8_t *slots = krtld_got(module, &nslots, &address);
 
-	if (!own->nslots)
+	if (!nslots)
 		return true;
-	snprintf(path, size, "%s/got%lx.bin", directory, own->slots);
-	return write_file(path, module->regions[KRTLD_RODATA].bytes + own->got_offset,
-			  (size_t)own->nslots * KRTLD_SLOT, false);
+	snprintf(path, size, "%s/got%lx.bin", directory, address);
+	return write_file(path, slots, (size_t)nslots * KRTLD_SLOT, false);
 }
 
 static bool dump_object(const struct object *object, const char *directory)
@@ -103,7 +104,7 @@ static bool dump_object(const struct object *object, const char *directory)
 
 	for (uint32_t i = 1; ok && i < object->module->nsections; i++) {
 		const struct krtld_section *section = &object->module->sections[i];
-		const struct elf64_shdr *shdr = &object->module->private->shdrs[i];
+		const struct elf64_shdr *shdr = &object->view.shdrs[i];
 
 		if (!krtld_is_loaded(shdr))
 			continue;

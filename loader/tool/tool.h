@@ -1,13 +1,14 @@
 /*
- * The host tool `krtld`: what its files share. Private to loader/tool*.c.
+ * The host tool `krtld`: what its files share. A client of krtld.h and object.h. Private to
+ * loader/tool/.
  */
-#ifndef HOTINLINE_LOADER_TOOL_H
-#define HOTINLINE_LOADER_TOOL_H
+#ifndef HOTINLINE_LOADER_TOOL_TOOL_H
+#define HOTINLINE_LOADER_TOOL_TOOL_H
 
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "loader/load.h"
+#include "loader/object.h"
 
 enum { EXIT_LOADED = 0, EXIT_REFUSED = 2, EXIT_USE = 64 };
 
@@ -39,9 +40,10 @@ struct object {
 	const char *path;
 	uint8_t *bytes;
 	size_t size;
-	struct krtld_module *checked; /* only krtld_check() and krtld_plan() were done */
-	struct krtld_module *module;  /* loaded */
-	struct krtld_plan plans[KRTLD_REGIONS];
+	bool opened;
+	struct krtld_object view;        /* once it is opened */
+	struct krtld_layout plan;        /* likewise: where things would be in their regions */
+	struct krtld_module *module;     /* loaded */
 	uint64_t regions[KRTLD_REGIONS]; /* where each region goes */
 	uint64_t *addresses;             /* [nsections] where each loaded section goes */
 	bool *placed;                    /* [nsections] whether the layout says so */
@@ -85,7 +87,8 @@ struct tool {
 	struct extent *taken; /* [ntaken], sorted; none touches another */
 	size_t ntaken;
 	size_t room_taken;      /* extents that memory holds */
-	struct object *loading; /* the OBJECT that krtld_load() is at */
+	struct object *loading; /* the OBJECT that is being loaded */
+	bool unpatched;         /* no --cpu */
 	struct krtld krtld;
 };
 

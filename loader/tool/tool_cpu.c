@@ -8,7 +8,7 @@
 #include <cpuid.h>
 #endif
 
-#include "loader/tool.h"
+#include "loader/tool/tool.h"
 
 static void host_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 {
@@ -130,7 +130,7 @@ int decide(struct tool *tool)
 
 	memset(&features, 0, sizeof features);
 	if (!tool->cpu) {
-		tool->krtld.unpatched = true;
+		tool->unpatched = true;
 		return EXIT_LOADED;
 	}
 	if (strcmp(tool->cpu, "host") == 0) {

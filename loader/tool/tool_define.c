@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/tool.h"
+#include "loader/tool/tool.h"
 
 static unsigned rank_of(const struct elf64_sym *symbol, uint32_t section)
 {
@@ -16,30 +16,29 @@ static unsigned rank_of(const struct elf64_sym *symbol, uint32_t section)
 }
 
 /* Whether another OBJECT may see the symbol, at an address that can be known. */
-static bool is_definition(const struct krtld *krtld, const struct krtld_module *module,
-			  const struct elf64_sym *symbol, uint32_t section)
+static bool is_definition(const struct krtld_object *object, const struct elf64_sym *symbol,
+			  uint32_t section)
 {
 	if (ELF64_ST_BIND(symbol->st_info) == STB_LOCAL || section == SHN_UNDEF ||
-	    krtld_is_own(krtld, module, symbol))
+	    krtld_is_own(object, symbol))
 		return false;
-	return section >= module->nsections || krtld_is_loaded(&module->private->shdrs[section]);
+	return section >= object->nsections || krtld_is_loaded(&object->shdrs[section]);
 }
 
 static void add_definitions(struct tool *tool, unsigned object)
 {
-	const struct krtld_module *module = tool->objects[object].checked;
+	const struct krtld_object *view = &tool->objects[object].view;
 
-	for (uint32_t i = 1; i < module->private->nsymbols; i++) {
-		struct elf64_sym symbol = krtld_symbol(module, i);
-		uint32_t section = krtld_symbol_section(module, &symbol, i);
+	for (uint32_t i = 1; i < view->nsymbols; i++) {
+		struct elf64_sym symbol = krtld_object_symbol(view, i);
+		uint32_t section = krtld_symbol_section(view, &symbol, i);
 
-		if (!is_definition(&tool->krtld, module, &symbol, section))
+		if (!is_definition(view, &symbol, section))
 			continue;
 		tool->definitions[tool->ndefinitions++] = (struct definition){
-		    .name = krtld_symbol_name(module, &symbol),
-		    .value = section == KRTLD_IN_COMMON
-				 ? module->private->values[i].value /* planned */
-				 : symbol.st_value,
+		    .name = krtld_symbol_name(view, &symbol),
+		    .value = section == KRTLD_IN_COMMON ? tool->objects[object].plan.commons[i]
+							: symbol.st_value,
 		    .size = symbol.st_size,
 		    .align = symbol.st_value ? symbol.st_value : 1,
 		    .object = object,
@@ -83,7 +82,7 @@ void collect_definitions(struct tool *tool)
 	size_t room = 0;
 
 	for (unsigned i = 0; i < tool->nobjects; i++)
-		room += tool->objects[i].checked->private->room;
+		room += tool->objects[i].view.ndefined;
 	tool->definitions = claim(room, sizeof *tool->definitions);
 	for (unsigned i = 0; i < tool->nobjects; i++)
 		add_definitions(tool, i);
@@ -107,14 +106,14 @@ const struct definition *find_definition(const struct tool *tool, const char *na
 bool defines_stubs(const struct tool *tool)
 {
 	const struct hot_table *table = tool->krtld.machine->table;
-	const struct krtld_module *module = tool->objects[0].checked;
+	const struct krtld_object *view = &tool->objects[0].view;
 
-	for (uint32_t i = 1; i < module->private->nsymbols; i++) {
-		struct elf64_sym symbol = krtld_symbol(module, i);
+	for (uint32_t i = 1; i < view->nsymbols; i++) {
+		struct elf64_sym symbol = krtld_object_symbol(view, i);
 
 		if (ELF64_ST_BIND(symbol.st_info) != STB_LOCAL &&
-		    krtld_symbol_section(module, &symbol, i) != SHN_UNDEF &&
-		    hot_find(table, krtld_symbol_name(module, &symbol)) != HOT_NONE)
+		    krtld_symbol_section(view, &symbol, i) != SHN_UNDEF &&
+		    hot_find(table, krtld_symbol_name(view, &symbol)) != HOT_NONE)
 			return true;
 	}
 	return false;
