@@ -230,6 +230,32 @@ static void kernel_copies(void)
 	check(!window_is_open(), "and closing it closes it");
 }
 
+/* The registers that a function keeps, as on_fault() found them. */
+uint64_t kept_registers[5];
+struct label kept_label;
+
+static void registers_after_fault(void)
+{
+	asm volatile(
+	    "movl $0x11, %%ebx; movl $0x12, %%r12d; movl $0x13, %%r13d\n\t"
+	    "movl $0x14, %%r14d; movl $0x15, %%r15d\n\t"
+	    "leaq kept_label(%%rip), %%rdi; call on_fault\n\t"
+	    "testl %%eax, %%eax; jnz 1f\n\t"
+	    "xorl %%ebx, %%ebx; xorl %%r12d, %%r12d; xorl %%r13d, %%r13d\n\t"
+	    "xorl %%r14d, %%r14d; xorl %%r15d, %%r15d\n\t"
+	    "call smap_disable; movb %c0, %%al; ud2\n"
+	    "1: movq %%rbx, kept_registers(%%rip); movq %%r12, kept_registers+8(%%rip)\n\t"
+	    "movq %%r13, kept_registers+16(%%rip); movq %%r14, kept_registers+24(%%rip)\n\t"
+	    "movq %%r15, kept_registers+32(%%rip)"
+	    :
+	    : "i"(END)
+	    : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
+	      "r14", "r15", "cc", "memory");
+	for (unsigned i = 0; i < 5; i++)
+		check(kept_registers[i] == 0x11 + i, "a fault brings kept registers back");
+	after_fault("and leaves the window closed");
+}
+
 static void nested_handlers(void)
 {
 	struct label outer, inner;
@@ -314,6 +340,7 @@ int _init(void)
 	bad_ranges();
 	strings();
 	kernel_copies();
+	registers_after_fault();
 	nested_handlers();
 	switches();
 	kprintf("uaccess: %u checks, %u wrong\n", nchecks, nwrong);
