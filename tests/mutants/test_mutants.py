@@ -21,7 +21,7 @@ def test_every_text_of_the_table_is_found_exactly_once() -> None:
     mutants = table.read(TABLES)
     table.check(mutants, ROOT)
     assert len(mutants) >= 200
-    for folder in ("alternatives/", "dsl/compiler/", "kernel/"):
+    for folder in ("alternatives/", "loader/", "dsl/compiler/", "kernel/"):
         assert any(mutant.file.startswith(folder) for mutant in mutants)
 
 
