@@ -299,7 +299,24 @@ struct krtld_module *world_try(struct world *world, const char *name, const stru
 	const struct krtld_placement placement = {
 	    .sections = world->places, .nsections = placed ? 64 : 0, .unpatched = world->unpatched};
 
-	return krtld_load_at(&world->krtld, name, image->bytes, image->size, &placement);
+	char *called = strdup(name);
+	uint8_t *file = malloc(image->size ? image->size : 1);
+	struct krtld_module *module;
+
+	free(world->refused_file);
+	free(world->refused_name);
+	cr_assert(file && called);
+	memcpy(file, image->bytes, image->size);
+	module = krtld_load_at(&world->krtld, called, file, image->size, &placement);
+	world->refused_file = module ? NULL : file; /* reports have names in it */
+	world->refused_name = module ? NULL : called;
+	if (module) { /* nothing may point to them any more */
+		memset(file, 0xa5, image->size);
+		memset(called, 0xa5, strlen(called));
+		free(file);
+		free(called);
+	}
+	return module;
 }
 
 struct krtld_module *world_load(struct world *world, const char *name, const struct image *image)

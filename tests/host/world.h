@@ -52,6 +52,8 @@ struct world {
 	uint64_t places[64]; /* address wanted for section i of the module `placed` */
 	const char *placed;
 	bool unpatched; /* loads leave every site on its stub */
+	uint8_t *refused_file;
+	char *refused_name; /* of the last load, if it was refused: reports point into them */
 
 	struct krtld_error reports[WORLD_REPORTS];
 	char lines[WORLD_REPORTS][WORLD_LINE];
@@ -75,7 +77,8 @@ void world_decide(struct world *world, const char *features);
 
 void world_external(struct world *world, const char *name, uint64_t value);
 
-/* krtld_load_at() as `placed` and `unpatched` say. */
+/* krtld_load_at() as `placed` and `unpatched` say, of a copy that is overwritten and freed when the
+ * load is done. */
 struct krtld_module *world_try(struct world *world, const char *name, const struct image *image);
 
 /* The same that must succeed; the test fails with the reports otherwise. */
