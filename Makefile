@@ -12,7 +12,7 @@ say = $(if $(filter 1,$(V)),,$(if $(1),@echo "  $(1)	$(2)"))
 
 # What Debian 12 calls the things that the project needs.
 PACKAGES := gcc g++ libc6-dev make binutils clang clang-16 llvm libclang-rt-14-dev nasm cpio qemu-system-x86 \
-	gdb libcriterion-dev python3 python3-lark python3-pyelftools \
+	gdb libcriterion-dev python3 python3-lark python3-jinja2 python3-pyelftools \
 	python3-capstone python3-pytest python3-mypy clang-format cppcheck bear libcapstone-dev \
 	grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf bochs bochs-term \
 	zlib1g-dev liblua5.4-dev libsqlite3-dev
@@ -69,7 +69,7 @@ $(foreach t,CC=gcc GCC=gcc CLANG=clang NASM=nasm LD=ld AR=ar OBJCOPY=objcopy,$(e
 	$(call tool,$(firstword $(subst =, ,$(t))),$(lastword $(subst =, ,$(t))))))
 # A Python that has the libraries: the first on PATH may be another than Debian's.
 PYTHON = $(eval PYTHON := $(shell for p in /usr/bin/python3 python3; do \
-	$$p -c 'import lark, elftools, capstone' 2>/dev/null && exec echo $$p; done; \
+	$$p -c 'import lark, jinja2, elftools, capstone' 2>/dev/null && exec echo $$p; done; \
 	echo python3))$(PYTHON)
 
 # ---- What is built depends on the command that builds it ----

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from . import emit, instructions, kept, names, source, table
+from . import instructions, kept, names, source, table
 from .check import INDEX_MAX, Checker
 from .kept import Contexts, Kept
 from .model import Declarations, Feature, Hotinline, Options, Window
+from .part import Placed
 from .report import Errors
 from .source import Statement
 
@@ -55,10 +56,10 @@ class _Run:
         self.options = options
         self.before = before
         self.after = Kept()
-        self.after.parser = before.parser
+        self.after.parser, self.after.templates = before.parser, before.templates
         self.errors = Errors()
         self.declarations = Declarations()
-        self.placed: list[emit.Placed] = []  # what was taken over of hotinlines
+        self.placed: list[Placed] = []  # what was taken over of hotinlines
         self.parsed: list[tuple[bytes, Statement, object]] = []
         self.contexts = Contexts([], [])
 
@@ -91,7 +92,7 @@ class _Run:
         parser = Parser(self.errors, self.after.parser)
         for key, statement in unknown:
             self.parsed.append((key, statement, parser.parse(statement, self.declarations)))
-        self.after.parser = self.after.parser or parser.saved()
+        self.after.parser = parser.saved
 
     def take(self, key: bytes, statement: Statement) -> bool:
         """Takes over a hotinline; false if it has to be judged anew."""
@@ -103,7 +104,7 @@ class _Run:
         self.after.entries[key] = entry
         place = statement.place(1 + below, 1)
         self.declarations.hotinlines.append(Hotinline(part.name, place, kept=True))
-        self.placed.append(emit.Placed(part, place.source.name, place.line))
+        self.placed.append(Placed(part, place.source.name, place.line))
         return True
 
     def stands(self) -> bool:
@@ -129,14 +130,16 @@ class _Run:
         return {} if self.errors else self.emit(fresh, checker)
 
     def emit(self, fresh: list[Hotinline], checker: Checker) -> dict[str, bytes]:
-        from . import part
+        from . import emit, part  # here: Jinja2 takes a while to load
+        from .render import Renderer
 
-        made = {id(hotinline): part.make(hotinline, self.options) for hotinline in fresh}
+        renderer = Renderer(self.options, self.after.templates)
+        made = {id(each): part.make(each, self.options, renderer) for each in fresh}
         for key, statement, declared in self.parsed:
             if isinstance(declared, Hotinline):
                 this = made[id(declared)]
                 place = declared.place
-                self.placed.append(emit.Placed(this, place.source.name, place.line))
+                self.placed.append(Placed(this, place.source.name, place.line))
                 plain = (self.contexts.of(this.features), kept.plain_part(this))
                 self.keep(key, statement, declared, "hotinline", plain)
             elif isinstance(declared, Window):
@@ -148,7 +151,9 @@ class _Run:
         self.placed.sort(key=lambda each: each.part.name)
         parts = [each.part for each in self.placed]
         built = table.build(self.declarations.features, parts, self.options)
-        return emit.Emitter(self.declarations, self.placed, built, self.options).outputs()
+        return emit.Emitter(
+            self.declarations, self.placed, built, self.options, renderer
+        ).outputs()
 
     def keep(self, key: bytes, statement: Statement, declared: Hotinline | Feature | Window,
              kind: str, plain: tuple[object, ...]) -> None:  # fmt: skip

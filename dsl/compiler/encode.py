@@ -16,7 +16,9 @@ import struct
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
-from typing import Any
+
+from elftools.common.exceptions import ELFError  # type: ignore[import]
+from elftools.elf.elffile import ELFFile  # type: ignore[import]
 
 from . import instructions, names, nops
 from .model import Alternative, Fixup, Hotinline, Instruction
@@ -24,10 +26,6 @@ from .report import Errors, Place
 
 _R_PC32, _R_PLT32 = 2, 4  # psABI table 4.9
 _MESSAGE = re.compile(r"^[^:]*:(\d+): (?:error|fatal|panic|warning): (.*?)(?: \[-w\+[^\]]*\])?$")
-_SECTIONS = struct.Struct("<16x24xQ10xHHH")  # e_shoff, e_shentsize, e_shnum, e_shstrndx
-_SECTION = struct.Struct("<II16xQQI20x")  # sh_name, sh_type, sh_offset, sh_size, sh_link
-_SYMBOL = struct.Struct("<I20x")  # st_name
-_RELOCATION = struct.Struct("<QIIq")  # r_offset, its type, its symbol, r_addend
 _RUNS = 4  # NASM finds some errors only when others are gone
 
 
@@ -86,40 +84,6 @@ def _write(hotinlines: list[Hotinline], alternatives: list[Alternative]) -> _Tex
     return text
 
 
-def _string(table: bytes, start: int) -> str:
-    return table[start : table.index(b"\0", start)].decode()
-
-
-class _Object:
-    """The object that NASM wrote (ELF gABI, chapter 4). `hotc check`, which reads others' objects,
-    does so with pyelftools: that takes longer to load than most runs."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        start, size, count, named_by = _SECTIONS.unpack_from(data)
-        self.sections = [_SECTION.unpack_from(data, start + i * size) for i in range(count)]
-        words = self._content(self.sections[named_by])
-        self.by_name = {_string(words, section[0]): section for section in self.sections}
-
-    def _content(self, section: tuple[Any, ...]) -> bytes:
-        _, _, offset, size, _ = section
-        return self.data[offset : offset + size]
-
-    def content(self, name: str) -> bytes:
-        return self._content(self.by_name[name])
-
-    def relocations(self) -> list[tuple[int, int, str, int]]:
-        """Those of .text: offset, type, the symbol's name, addend."""
-        table = self.by_name.get(".rela.text")
-        if table is None:
-            return []
-        symbols = self.sections[table[4]]
-        entries, words = self._content(symbols), self._content(self.sections[symbols[4]])
-        names = [_string(words, name) for name, in _SYMBOL.iter_unpack(entries)]
-        read = _RELOCATION.iter_unpack(self._content(table))
-        return [(offset, kind, names[symbol], addend) for offset, kind, symbol, addend in read]
-
-
 class Encoder:
     def __init__(self, program: str, errors: Errors) -> None:
         self.program = program
@@ -130,8 +94,8 @@ class Encoder:
         alternatives = [a for h in hotinlines for a in h.alternatives]
         try:
             encoded = self._encode(hotinlines, alternatives)
-        except (OSError, struct.error, LookupError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "it wrote no object that can be read"
+        except (OSError, ELFError) as error:
+            why = getattr(error, "strerror", None) or str(error)
             self.errors.add("hotc", "nasm-failed", why=why, program=self.program)
             encoded = False
         if not encoded:
@@ -207,13 +171,20 @@ class Encoder:
 
     def _read(self, path: str, alternatives: list[Alternative]) -> None:
         with open(path, "rb") as file:
-            found = _Object(file.read())
-        offsets = [offset for offset, in struct.iter_unpack("<I", found.content(".offsets"))]
-        starts = self._slice(found.content(".text"), offsets, alternatives)
-        for offset, kind, symbol, addend in found.relocations():
-            number = bisect.bisect_right(starts, offset) - 1
-            fixup = Fixup(offset - starts[number], symbol, addend)
-            self._fixup(alternatives[number], kind, fixup)
+            elf = ELFFile(file)
+            code, raw, relocations = map(
+                elf.get_section_by_name, (".text", ".offsets", ".rela.text")
+            )
+            if not code or not raw:
+                raise ELFError("it wrote an object without .text or .offsets")
+            offsets = [offset for offset, in struct.iter_unpack("<I", raw.data())]
+            starts = self._slice(code.data(), offsets, alternatives)
+            symbols = elf.get_section(relocations["sh_link"]) if relocations else None
+            for each in relocations.iter_relocations() if relocations else ():
+                number = bisect.bisect_right(starts, each["r_offset"]) - 1
+                symbol = symbols.get_symbol(each["r_info_sym"]).name
+                fixup = Fixup(each["r_offset"] - starts[number], symbol, each["r_addend"])
+                self._fixup(alternatives[number], each["r_info_type"], fixup)
 
     def _slice(self, code: bytes, offsets: list[int], alternatives: list[Alternative]) -> list[int]:
         """Gives each alternative its bytes. Returns where each starts."""

@@ -25,7 +25,7 @@ from .report import Place
 from .source import Statement
 
 NAME = "hotc.kept"
-_MAGIC = b"hotc kept 1\n"
+_MAGIC = b"hotc kept 2\n"
 _DIGEST = 32  # bytes
 
 
@@ -43,11 +43,12 @@ def key(statement: Statement) -> bytes:
 
 
 class Kept:
-    """Entries by statement, and the parser that Lark has made."""
+    """Entries by statement, and what Lark and Jinja2 have made of the grammar and the templates."""
 
     def __init__(self) -> None:
         self.entries: dict[bytes, tuple[Any, ...]] = {}
         self.parser = b""
+        self.templates: dict[str, bytes] = {}
         self.inputs: dict[str, bytes] = {}  # files, as this run has read them; not for the next one
 
 
@@ -59,13 +60,13 @@ def read(data: bytes | None, maker: bytes) -> Kept:
     start = len(_MAGIC) + len(maker)
     body = data[start + _DIGEST :]
     if data[start : start + _DIGEST] == digest(body):
-        kept.parser, kept.entries = marshal.loads(body)
+        kept.parser, kept.templates, kept.entries = marshal.loads(body)
     return kept
 
 
 def written(kept: Kept, maker: bytes) -> bytes:
     """The file. Its entries are sorted, so that the same ones make the same bytes."""
-    body = marshal.dumps((kept.parser, dict(sorted(kept.entries.items()))), 2)
+    body = marshal.dumps((kept.parser, kept.templates, dict(sorted(kept.entries.items()))), 2)
     return _MAGIC + maker + digest(body) + body
 
 

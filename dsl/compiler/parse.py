@@ -5,16 +5,14 @@ from __future__ import annotations
 import io
 import os
 import re
-import sys
 from functools import lru_cache
 from typing import Any
 
-sys.modules.setdefault("_hashlib", None)  # type: ignore[arg-type]  # not OpenSSL, for no digest
-from lark import Lark, Token, Transformer
+from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.visitors import Transformer_NonRecursive
 
 from . import c_types, model
-from .driver import Driver
 from .logic import render
 from .names import nearest
 from .report import Errors, Place
@@ -44,14 +42,14 @@ def _number(token: Token) -> int:
     return int(token, 16 if token[:2] in ("0x", "0X") else 10)
 
 
-class _Builder(Transformer):  # type: ignore[type-arg]
-    """Its methods are called by the parser, one for each rule that it has recognised."""
+class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]
+    """Its methods are called from the leaves of a tree up, one for each rule."""
 
     current: Statement  # being parsed
     deep: Place | None  # where a condition is nested too deeply
 
     def place(self, token: Token) -> Place:
-        return self.current.place_at(token.start_pos or 0)
+        return self.current.place(token.line or 1, token.column or 1)
 
     def word(self, token: Token) -> model.Word:
         return model.Word(str(token), self.place(token))
@@ -245,40 +243,37 @@ class _Builder(Transformer):  # type: ignore[type-arg]
 
 
 @lru_cache(maxsize=None)
-def _machine(saved: bytes = b"") -> tuple[Lark, Driver, _Builder]:
-    """The parser and what it calls. Making it takes longer than most files, loading it does not."""
-    builder = _Builder()
-    if saved:  # Lark.load(), which takes no transformer
-        lark = Lark.__new__(Lark)._load(io.BytesIO(saved), transformer=builder)
-    else:
-        path = os.path.join(os.path.dirname(__file__), "grammar.lark")
-        with open(path, encoding="utf-8") as grammar:
-            lark = Lark(grammar.read(), parser="lalr", transformer=builder)
-    return lark, Driver(lark), builder
+def _lark(saved: bytes) -> tuple[Lark, bytes]:
+    """The parser, and what Lark saves of it. Making it takes longer than most files, loading it
+    does not."""
+    if saved:
+        return Lark.load(io.BytesIO(saved)), saved
+    path = os.path.join(os.path.dirname(__file__), "grammar.lark")
+    with open(path, encoding="utf-8") as grammar, io.BytesIO() as file:
+        lark = Lark(grammar.read(), parser="lalr")
+        lark.save(file)
+        return lark, file.getvalue()
 
 
 class Parser:
     """Parses statements, one at a time, and reports those it cannot."""
 
     def __init__(self, errors: Errors, saved: bytes = b"") -> None:
-        """saved: what saved() returned in an earlier run of this hotc."""
+        """saved: that of an earlier run of this hotc."""
         self.errors = errors
-        self.lark, self.driver, self.builder = _machine(saved)
-
-    def saved(self) -> bytes:
-        with io.BytesIO() as file:
-            self.lark.save(file)
-            return file.getvalue()
+        self.builder = _Builder()
+        self.lark, self.saved = _lark(saved)
 
     def parse(self, statement: Statement, into: model.Declarations) -> Any:
         """Adds what is declared, and returns it; None if it is refused."""
         self.builder.current = statement
         self.builder.deep = None
         try:
-            parsed = self.driver.parse(statement.text) or self.lark.parse(statement.text)
+            tree = self.lark.parse(statement.text)
         except UnexpectedInput as error:
             self._report(statement, error)
             return None
+        parsed: Any = self.builder.transform(tree)
         if self.builder.deep is not None:
             self.errors.add(self.builder.deep, "condition-deep", limit=_DEEPEST)
             return None

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import c_types, logic, names, nops, pointers, prefixes, signature
 from .model import CALL_SIZE, Alternative, Hotinline, Options, Value
 from .table import ENDBR64
+
+if TYPE_CHECKING:
+    from .render import Renderer
 
 RETURN_SIZE = 1  # bytes of `ret`
 INT3 = b"\xcc"
@@ -22,15 +25,16 @@ _PLAIN = re.compile(r"[ !#->@-\[\]-~]*")  # what stands in a C string as it is
 
 
 class Row(NamedTuple):
-    """An alternative's row of the table. before, after: what the row says before and after its
-    indices, in C."""
+    """An alternative's row of the table, but for the indices."""
 
-    before: str
+    text: str  # as a C string, like the next
+    when: str
     program: tuple[str | int, ...]  # its condition, with features by their name; (): none
     code: bytes
     fixups: tuple[tuple[int, str, int], ...]  # offset, symbol, addend
-    after: str
+    behind: int
     tail: bool
+    nop: bool
 
 
 class Part(NamedTuple):
@@ -48,10 +52,17 @@ class Part(NamedTuple):
     include: str
     stub: str
     wrapper: str  # "": pointers point to the stub
-    typed: str
     rows: tuple[Row, ...]
     json: tuple[str, str]  # before and after file and line
     canonical: str  # what the fingerprint is taken of
+
+
+class Placed(NamedTuple):
+    """A hotinline's part, and where it stands."""
+
+    part: Part
+    file: str
+    line: int
 
 
 def c_string(text: str) -> str:
@@ -74,18 +85,12 @@ def comment(text: str) -> str:
     return text[:-1] + "\\." if text.endswith("\\") else text
 
 
-def _wrap(text: str) -> list[str]:
-    if 0 < len(text) <= _WIDTH and text.isprintable() and text == text.strip():
-        return [text]  # as textwrap has it, which takes its time
-    return textwrap.wrap(text, _WIDTH)
-
-
 def _documentation(text: str) -> list[str]:
     """The lines of a comment; an empty line of documentation separates paragraphs."""
     lines: list[str] = []
     for paragraph in re.split(r"\n\n+", text) if text else []:
         lines += [""] if lines else []
-        lines += _wrap(comment(paragraph))
+        lines += textwrap.wrap(comment(paragraph), _WIDTH)
     return [comment(line) for line in lines]
 
 
@@ -94,74 +99,30 @@ def octets(code: bytes) -> str:
     return ", ".join([f"0x{byte:02x}" for byte in code])
 
 
-def _clauses(hotinline: Hotinline) -> str:
+def _clauses(hotinline: Hotinline) -> list[str]:
     words = [f"size {hotinline.size}"] if hotinline.size != CALL_SIZE else []
-    if hotinline.clobbers:
-        words.append("clobbers " + ", ".join(word.text for word in hotinline.clobbers))
-    if hotinline.reads:
-        words.append("reads " + ", ".join(word.text for word in hotinline.reads))
-    return " ".join(words + (["pure"] if hotinline.pure else []))
+    for what, listed in (("clobbers", hotinline.clobbers), ("reads", hotinline.reads)):
+        words += [f"{what} {', '.join(word.text for word in listed)}"] if listed else []
+    return words + (["pure"] if hotinline.pure else [])
 
 
 def _alternative(alternative: Alternative) -> str:
     return f"{alternative.when} ? {alternative.text}" if alternative.when else alternative.text
 
 
-# hotinline.h and hotinline.inc
-
-
-def _said(hotinline: Hotinline, declared: str) -> list[str]:
-    """What a comment says of it, after its documentation."""
-    clauses = _clauses(hotinline)
-    lines = [f"{declared} {clauses}" if clauses else declared]
-    each = [comment(_alternative(alternative)) for alternative in hotinline.alternatives]
-    lines += [f"    {text} :" for text in each[:-1]]
-    return [*lines, f"    {each[-1]}"]
-
-
-def _commented(lines: list[str], mark: str) -> str:
-    return "".join([f"{mark} {line}\n" if line else f"{mark}\n" for line in lines])
-
-
-def _header(hotinline: Hotinline, said: list[str], prototype: str, c_abi: bool, mark: bytes) -> str:
-    documented = _documentation(hotinline.documentation)
-    body = signature.wrapper(hotinline)
-    name = hotinline.name
-    outside = "" if c_abi else f'extern {prototype} __asm__("{name}.wrapper");\n'
-    local = "".join([f"\t{line}\n" for line in body.locals]) + ("\n" if body.locals else "")
-    marked = f"\\n\\t.byte {octets(mark)}" if mark else ""
-    returned = f"\treturn {body.result};\n" if body.result else ""
-    operands = "".join(
-        [
-            "\n\t\t\t :" + (" " if each else "") + ", ".join(each)
-            for each in (body.outputs, body.inputs)
-        ]
-    )
-    clobbers = ", ".join([f'"{word}"' for word in body.clobbers])
-    return (
-        f"\n/*\n{_commented(documented + [''] * bool(documented) + said, ' *')} */\n{outside}"
-        f"HOT_WRAPPER {prototype}\n{{\n{local}"
-        f'\t__asm__ volatile("call {name}{marked}"{operands}\n\t\t\t : {clobbers});\n'
-        f"{returned}}}\n"
-    )
-
-
-def _include(hotinline: Hotinline, said: list[str], mark: bytes) -> str:
-    name = hotinline.name
-    lines = _documentation(hotinline.documentation) + said
-    text = f"\n{_commented(lines, ';')}extern {name}\n%define hot_size_{name} {hotinline.size}\n"
-    return text + (f"%define hot_mark_{name} db {octets(mark)}\n" if mark else "")
-
-
 # hotstubs.asm
 
 
-def _return(thunk: str) -> tuple[str, int]:
-    """A return, and its bytes. thunk: the symbol that it jumps to; "": `ret`."""
-    return (f"jmp near {thunk}", CALL_SIZE) if thunk else ("ret", RETURN_SIZE)
+def returns(thunk: str) -> str:
+    """A return. thunk: the symbol that it jumps to; "": `ret`."""
+    return f"jmp near {thunk}" if thunk else "ret"
 
 
-def _body(hotinline: Hotinline, thunk: str) -> list[str]:
+def _return_size(thunk: str) -> int:
+    return CALL_SIZE if thunk else RETURN_SIZE
+
+
+def _stub(hotinline: Hotinline, thunk: str) -> list[str]:
     """The lines of a stub's body: the baseline, a return, and int3 up to the end. A baseline of
     NOPs is no code."""
     baseline = hotinline.alternatives[-1]
@@ -175,48 +136,22 @@ def _body(hotinline: Hotinline, thunk: str) -> list[str]:
         lines.append(f"dd {fixup.symbol} - $ {sign} {abs(fixup.addend)}")
         done = fixup.offset + 4
     end = len(code) - CALL_SIZE if baseline.tail else len(code)
-    back, back_size = _return(thunk)
-    rest = hotinline.size + back_size - len(code)
+    rest = hotinline.size + _return_size(thunk) - len(code)
     if end > done:
         lines.append("db " + octets(code[done:end]))
     if baseline.tail:
         symbol = next(f.symbol for f in baseline.fixups if f.offset == len(code) - 4)
         lines.append(f"jmp near {symbol}")
     else:
-        lines.append(back)
-        rest -= back_size
+        lines.append(returns(thunk))
+        rest -= _return_size(thunk)
     return lines + (["db " + octets(INT3 * rest)] if rest else [])
 
 
-def stub_size(hotinline: Hotinline, options: Options) -> int:
+def _stub_size(hotinline: Hotinline, options: Options) -> int:
     """Bytes of a stub from its symbol on: endbr64, the hotinline's own, and a return."""
     entry = len(ENDBR64) if options.ibt else 0
-    return entry + hotinline.size + _return(options.return_thunk)[1]
-
-
-def _entry(name: str, size: str, typed: bool, options: Options) -> str:
-    """The lines before a function's code. typed: pointers to it are."""
-    lines = ["align 16, db 0xcc"]
-    if options.kcfi and typed:
-        lines += ["\ttimes 11 db 0x90", "\tdb 0xb8\t\t\t; mov eax, the hash of its type"]
-        lines += [f"\tdd __kcfi_typeid_{name}"]
-    lines += [f"global {name}:function {size}", f"{name}:"]
-    if options.ibt:
-        lines.append(f"\tdb {octets(ENDBR64)}\t; endbr64")
-    return "\n".join(lines) + "\n"
-
-
-def _stub(hotinline: Hotinline, prototype: str, c_abi: bool, options: Options) -> str:
-    entry = _entry(hotinline.name, str(stub_size(hotinline, options)), c_abi, options)
-    body = "".join([f"\t{line}\n" for line in _body(hotinline, options.return_thunk)])
-    return f"\n; {prototype};\n; {hotinline.alternatives[-1].text}\n{entry}{body}"
-
-
-def _wrapper(hotinline: Hotinline, prototype: str, options: Options) -> str:
-    name, back = f"{hotinline.name}.wrapper", _return(options.return_thunk)[0]
-    lines = [back if line == "ret" else line for line in pointers.wrapper(hotinline)]
-    entry = _entry(name, f"({name}.end - {name})", True, options)
-    return f"\n; {prototype};\n{entry}" + "".join([f"\t{line}\n" for line in lines]) + ".end:\n"
+    return entry + hotinline.size + _return_size(options.return_thunk)
 
 
 # The table
@@ -224,15 +159,15 @@ def _wrapper(hotinline: Hotinline, prototype: str, options: Options) -> str:
 
 def _row(alternative: Alternative, behind: int) -> Row:
     condition = alternative.condition
-    tail, nop = ("true" if bit else "false" for bit in (alternative.tail, alternative.nop))
-    counts = f"{len(alternative.code)}, {len(alternative.fixups)}"
     return Row(
-        before=f"\t{{{c_string(alternative.text)}, {c_string(alternative.when)}, ",
+        text=c_string(alternative.text),
+        when=c_string(alternative.when),
         program=tuple(logic.postfix(condition.tree, str)) if condition else (),
         code=alternative.code,
         fixups=tuple((fixup.offset, fixup.symbol, fixup.addend) for fixup in alternative.fixups),
-        after=f", {counts}, 0x{behind:02x}, {tail}, {nop}}},\n",
+        behind=behind,
         tail=alternative.tail,
+        nop=alternative.nop,
     )
 
 
@@ -278,54 +213,66 @@ def _json_alternative(alternative: Alternative, behind: int) -> dict[str, Any]:
     }
 
 
-def _json(hotinline: Hotinline, declared: str, prototype: str, c_abi: bool, mark: bytes,
-          behind: list[int], options: Options) -> tuple[str, str]:  # fmt: skip
+def _json(hotinline: Hotinline, words: dict[str, Any], behind: list[int]) -> tuple[str, str]:
     first = {"name": hotinline.name, "documentation": hotinline.documentation}
     rest = {
         "size": hotinline.size,
-        "stub_size": stub_size(hotinline, options),
-        "mark": mark.hex(),
-        "signature": declared,
-        "prototype": prototype,
+        "stub_size": words["stub_size"],
+        "mark": nops.mark(hotinline.size - CALL_SIZE).hex(),
+        "signature": signature.declared(hotinline),
+        "prototype": words["prototype"],
         "parameters": [_json_value(value) for value in hotinline.parameters],
         "result": _json_value(hotinline.result) if hotinline.result else None,
         "clobbers": hotinline.registers_clobbered(),
         "reads": [word.text for word in hotinline.reads],
         "pure": hotinline.pure,
-        "c_abi": c_abi,
+        "c_abi": words["c_abi"],
         "alternatives": list(map(_json_alternative, hotinline.alternatives, behind)),
     }
     return json.dumps(first)[:-1], json.dumps(rest)[1:]
 
 
-def make(hotinline: Hotinline, options: Options) -> Part:
-    """Of a hotinline that has been found right."""
+def _words(hotinline: Hotinline, options: Options) -> dict[str, Any]:
+    """What parts.j2 is filled with."""
     name, c_abi = hotinline.name, signature.is_c_abi(hotinline)
-    declared, mark = signature.declared(hotinline), nops.mark(hotinline.size - CALL_SIZE)
-    said = _said(hotinline, declared)
-    around = signature.around(hotinline)
-    prototype = name.join(around)
+    return {
+        "name": name,
+        "documentation": _documentation(hotinline.documentation),
+        "declared": " ".join([signature.declared(hotinline), *_clauses(hotinline)]),
+        "alternatives": [comment(_alternative(each)) for each in hotinline.alternatives],
+        "size": hotinline.size,
+        "mark": octets(nops.mark(hotinline.size - CALL_SIZE)),
+        "c_abi": c_abi,
+        "prototype": name.join(signature.around(hotinline)),
+        "body": signature.wrapper(hotinline),
+        "baseline": hotinline.alternatives[-1].text,
+        "stub": _stub(hotinline, options.return_thunk),
+        "stub_size": _stub_size(hotinline, options),
+        "wrapper": [] if c_abi else pointers.wrapper(hotinline),
+    }
+
+
+def make(hotinline: Hotinline, options: Options, renderer: Renderer) -> Part:
+    """Of a hotinline that has been found right."""
+    words = _words(hotinline, options)
     named = [v for a in hotinline.alternatives if a.condition for v in a.condition.names]
     used = [w for a in hotinline.alternatives for made in a.instructions for w in made.symbols]
     values = [*hotinline.parameters, *([hotinline.result] if hotinline.result else [])]
-    tags = {c_types.tag(value) for value in values} - {""}
-    typed = f"hot_type_{name}".join(around)
     behind = list(map(prefixes.behind, hotinline.alternatives))
     return Part(
-        name=name,
+        name=hotinline.name,
         size=hotinline.size,
         features=tuple(sorted({word.text for word in named})),
         symbols=tuple(sorted({word.text for word in used})),
         given=tuple(sorted(hotinline.registers_given())),
-        tags=tuple(sorted(tags)),
-        c_abi=c_abi,
-        prototype=around,
-        header=_header(hotinline, said, prototype, c_abi, mark),
-        include=_include(hotinline, said, mark),
-        stub=_stub(hotinline, prototype, c_abi, options),
-        wrapper="" if c_abi else _wrapper(hotinline, prototype, options),
-        typed=f'\nextern {typed} __asm__("{name}{"" if c_abi else ".wrapper"}");\n',
+        tags=tuple(sorted({c_types.tag(value) for value in values} - {""})),
+        c_abi=words["c_abi"],
+        prototype=signature.around(hotinline),
+        header=renderer.part("header", words),
+        include=renderer.part("include", words),
+        stub=renderer.part("stub", words),
+        wrapper=renderer.part("wrapper", words) if words["wrapper"] else "",
         rows=tuple(map(_row, hotinline.alternatives, behind)),
-        json=_json(hotinline, declared, prototype, c_abi, mark, behind, options),
+        json=_json(hotinline, words, behind),
         canonical=_canonical(hotinline),
     )

@@ -18,11 +18,11 @@ from _blake2 import blake2b  # type: ignore[import]  # as hashlib has it, withou
 
 NAME = "hotc.stamp"
 FRESH = "--fresh"
-_LIBRARIES = ("lark", "capstone")
+_LIBRARIES = ("lark", "jinja2", "markupsafe", "elftools", "capstone")
 _LINKER_CACHE = "/etc/ld.so.cache"
 _ENVIRONMENT = ("PYTHONPATH", "LD_LIBRARY_PATH", "LD_PRELOAD")
 _HERE = os.path.dirname(os.path.realpath(__file__))
-_KINDS = (".py", ".lark", ".in")  # of hotc's own files
+_KINDS = (".py", ".lark", ".j2")  # of hotc's own files
 _HEAD = "# The record of hotc's last run. `b2sum -c` compares the outputs with it."
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from support import DSL, Outcome, compile_text, hotc, places, program, snapshot
@@ -272,6 +275,25 @@ def test_an_assembler_that_fails_for_reasons_of_its_own(tmp_path: Path) -> None:
 
 def test_an_assembler_that_succeeds_without_an_object(tmp_path: Path) -> None:
     _refused(compile_text(tmp_path, GOOD, nasm="/bin/true"), "nasm-failed")
+
+
+@pytest.mark.parametrize("made", ["echo word >$2", "head -c 99 /bin/true >$2", "as -o $2 /dev/null"])
+def test_an_assembler_that_writes_another_object(tmp_path: Path, made: str) -> None:
+    program = tmp_path / "nasm"
+    program.write_text(f'#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\n{made}\n')
+    program.chmod(0o755)
+    _refused(compile_text(tmp_path, GOOD, nasm=str(program)), "nasm-failed")
+
+
+def test_no_room_for_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NASM needs one."""
+    def full(**_: str) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", full)
+    found = compile_text(tmp_path, GOOD)
+    _refused(found, "nasm-failed")
+    assert "No space left on device" in found.errors[0].render()
 
 
 def test_the_environment_does_not_reach_the_assembler(good: Path, tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_variables_of_hot_mk_are_in_the_manual(tree: Tree) -> None:
 
 FILES = [
     *DSL.rglob("*.py"),
-    *DSL.rglob("*.in"),
+    *DSL.rglob("*.j2"),
     *DSL.rglob("*.lark"),
     *HERE.glob("*.py"),
     *HERE.glob("header/*"),
@@ -138,6 +138,6 @@ def test_files_are_short_and_narrow(path: Path) -> None:
     lines = path.read_text().split("\n")
     assert len(lines) <= 501
     for number, line in enumerate(lines, 1):
-        narrow = path.suffix in (".md", ".in") or len(line.expandtabs(8)) <= 100
+        narrow = path.suffix in (".md", ".j2") or len(line.expandtabs(8)) <= 100
         assert narrow, f"{path}:{number}"
         assert line == line.rstrip(), f"{path}:{number}"

@@ -16,7 +16,7 @@ sys.path.insert(0, sys.argv[1])
 {first}
 from compiler.cli import main
 status = main(sys.argv[2:])
-print(*sorted(set(sys.modules) & {{"setuptools", "capstone", "lark"}}))
+print(*sorted(set(sys.modules) & {{"setuptools", "capstone", "elftools", "jinja2", "lark"}}))
 sys.exit(status)
 """
 
@@ -29,7 +29,25 @@ def loaded(*words: str | Path, first: str = "") -> list[str]:
 
 
 def test_capstone_is_loaded_without_setuptools(tmp_path: Path) -> None:
-    assert loaded("compile", "--out", tmp_path, *tree_files()) == ["capstone", "lark"]
+    assert loaded("compile", "--out", tmp_path, *tree_files()) == [
+        "capstone", "elftools", "jinja2", "lark"
+    ]
+
+
+def test_what_is_known_of_declarations_is_not_found_out_again(tmp_path: Path) -> None:
+    """Lines that move change hotinline.json, which Jinja2 does not make alone; no more is loaded.
+    The twin is a declaration more."""
+    path, words = tmp_path / "a.hot", ("compile", "--out", tmp_path / "out", tmp_path / "a.hot")
+    text = "feature smap = cpuid 7.0 ebx[20]\nhotinline f: smap ? nop5 : lfence\n"
+    for text, expected in (
+        (text, ["capstone", "elftools", "jinja2", "lark"]),
+        ("# More.\n" + text, ["jinja2"]),
+        (text + "hotinline g: nop5\n", ["capstone", "elftools", "jinja2", "lark"]),
+    ):
+        path.write_text(text)
+        assert loaded(*words) == expected
+
+
 
 
 def test_capstone_by_itself_loads_setuptools(tmp_path: Path) -> None:

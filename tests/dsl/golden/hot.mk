@@ -27,7 +27,7 @@ HOT_OUTPUTS := $(HOT_HEADERS) $(HOT_SOURCES) $(HOT_OUT)/hotinline.json $(HOT_OUT
 HOT_STUBS   := $(HOT_BUILD)/hotstubs.o
 HOT_STAMP   := $(HOT_OUT)/hotc.stamp
 HOT_TOOL    := $(HOT_DSL)/hotc $(wildcard $(HOT_DSL)/compiler/*.py \
-	$(HOT_DSL)/compiler/*.lark $(HOT_DSL)/compiler/templates/*.in)
+	$(HOT_DSL)/compiler/*.lark $(HOT_DSL)/compiler/templates/*.j2)
 
 # The stamp is the record of hotc's last run: its command, and a checksum of all that it wrote. hotc runs
 # again if one of them is another now: a declaration came or went, an option changed, an output was
