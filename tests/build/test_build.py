@@ -64,7 +64,7 @@ def test_the_environment_changes_nothing_that_is_built(tree: Tree, name: str, va
     ("kernel/user/hello.c", {"CC kernel/user/hello.c (for users)", "LD build/user/hello",
                              "CPIO build/boot.cpio"}),
     ("kernel/modules/ring.c", ARCHIVE | {"CC kernel/modules/ring.c"}),
-    ("loader/tool.c", {"CC loader/tool.c", TOOL}),
+    ("loader/tool/tool.c", {"CC loader/tool/tool.c", TOOL}),
     ("loader/sort.c", UNIX | {"CC loader/sort.c", BOOT, TOOL}),
     ("kernel/mdb/libc.c", ARCHIVE | {"CC kernel/mdb/libc.c", "LD build/modules/capstone.ko"}),
     ("README.md", set()), ("kernel/qemu/run.py", set()), ("tests/host/patch.c", set()),
@@ -106,7 +106,7 @@ def test_a_source_that_comes_or_goes_makes_what_it_was_part_of(tree: Tree) -> No
     with tree.changed("kernel/new.c") as [path]:
         path.write_text("")
         assert tree.rebuilt() == UNIX | {"CC kernel/new.c"}
-    with tree.changed("loader/tool_json.c") as [path]:
+    with tree.changed("loader/tool/tool_json.c") as [path]:
         path.unlink()
         assert tree.rebuilt() == {TOOL}
     with tree.changed("kernel/user/hello.c") as [path]:
