@@ -277,7 +277,9 @@ def test_an_assembler_that_succeeds_without_an_object(tmp_path: Path) -> None:
     _refused(compile_text(tmp_path, GOOD, nasm="/bin/true"), "nasm-failed")
 
 
-@pytest.mark.parametrize("made", ["echo word >$2", "head -c 99 /bin/true >$2", "as -o $2 /dev/null"])
+@pytest.mark.parametrize(
+    "made", ["echo word >$2", "head -c 99 /bin/true >$2", "as -o $2 /dev/null"]
+)
 def test_an_assembler_that_writes_another_object(tmp_path: Path, made: str) -> None:
     program = tmp_path / "nasm"
     program.write_text(f'#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\n{made}\n')

@@ -9,9 +9,12 @@ import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import jinja2
+import lark
 import pytest
-from compiler import kept, record
+from compiler import kept, parse, record
 from support import Done, hotc, program
 
 TEXT = """\
@@ -185,6 +188,33 @@ def test_random_edits_give_what_a_run_without_gives(scene: Scene) -> None:
         else:
             lines = before
     assert 10 < right < 60
+
+
+def test_grammar_and_templates_are_compiled_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By Lark and Jinja2; a run without what was kept is the twin."""
+    compiled: set[str] = set()
+
+    def count(kind: type, name: str) -> None:
+        real = getattr(kind, name)
+
+        def counted(*words: Any, **more: Any) -> Any:
+            compiled.add(kind.__name__)
+            return real(*words, **more)
+
+        monkeypatch.setattr(kind, name, counted)
+
+    count(lark.Lark, "__init__")
+    count(jinja2.Environment, "compile")
+    scene.compile(TEXT)
+    (scene.folder / "file0.hot").write_text(TEXT + "hotinline more: nop5\n")
+    cases: list[tuple[list[str], set[str]]] = [([], set()), (["--fresh"], {"Lark", "Environment"})]
+    for words, expected in cases:
+        compiled.clear()
+        parse._lark.cache_clear()
+        assert hotc("compile", *words, "--out", scene.out, scene.folder / "file0.hot").stderr == ""
+        assert compiled == expected
 
 
 # What is not believed
