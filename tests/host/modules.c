@@ -132,7 +132,7 @@ Test(users, a_module_where_another_was_before_is_counted_as_well)
 		struct krtld_module *users[4];
 
 		for (unsigned j = 0; j < i; j++) {
-			users[j] = world_load_object(world, "bcde" + j, provider("bcde" + j, "fa"));
+			users[j] = world_load_object(world, &"bcde"[j], provider(&"bcde"[j], "fa"));
 			cr_expect_eq(a->users, j + 1, "%u after %u were loaded", a->users, j + 1);
 		}
 		for (unsigned j = 0; j < i; j++)
