@@ -52,7 +52,7 @@ def test_the_table_has_every_kind_of_machine() -> None:
 
 def test_a_row_that_is_not_there_is_refused_with_those_that_are() -> None:
     """Not a table of no cases. Twin: a name of which there are rows."""
-    command = [sys.executable, ROOT / "kernel/qemu/smap.py", "--only"]
+    command = [sys.executable, str(ROOT / "kernel/qemu/smap.py"), "--only"]
     done = subprocess.run([*command, "Pentium"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "no row has 'Pentium' in it; the rows are\n" in done.stderr
