@@ -10,6 +10,8 @@ from results import READ, STORES, TARGETS, Result, Results, Target
 # The columns of the table that has a row for each object.
 COLUMNS = {STORES: "stores", READ: "read", "plain loop": "plain",
            "krtld: relocation proper": "proper", "krtld: whole load": "load",
+           "cold: plain loop": "c.plain", "cold: relocation proper": "c.proper",
+           "cold: whole load": "c.load",
            "glibc dlopen": "dlopen", "mold": "mold", "LLVM lld": "lld", "GNU ld": "ld",
            "GNU ld -r": "ld -r", "LLVM JITLink": "JITLink"}
 

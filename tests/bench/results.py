@@ -53,8 +53,14 @@ READ = "floor: object read once"
 
 # What the ratios of a group relate to; of the others, to the first row of the case.
 REFERENCES = {"relocation": STORES, "boot": "all of boot to the prompt"}
-TARGETS = (Target("relocation", "krtld: relocation proper", 1.5, (STORES,)),
-           Target("relocation", "krtld: whole load", 3.0, (STORES, READ)))
+PLAIN = "plain loop"
+COLD_PLAIN = "cold: plain loop"
+TARGETS = (Target("relocation", "krtld: relocation proper", 1.0, (PLAIN,)),
+           Target("relocation", "cold: relocation proper", 0.95, (COLD_PLAIN,)),
+           Target("relocation", "krtld: whole load", 2.2, (STORES, READ)),
+           Target("relocation", "cold: whole load", 3.0, (COLD_PLAIN,)),
+           Target("patching", "hotinline: plan + commit + verify", 0.6,
+                  ("section table: each instruction decoded",)))
 
 
 @dataclass
