@@ -330,3 +330,53 @@ Test(place, a_section_that_would_reach_past_the_last_address_is_refused)
 	world->places[1] = UINT64_MAX - 15;
 	world_load_object(world, "it", object);
 }
+
+/* ---- What is asked for ---- */
+
+static size_t asked[KRTLD_REGIONS]; /* alignment of each region */
+static void *(*plain_alloc)(void *, enum krtld_kind, size_t, size_t, uint64_t *);
+
+static void *asking_alloc(void *ctx, enum krtld_kind kind, size_t size, size_t align,
+			  uint64_t *address)
+{
+	if (kind < KRTLD_META)
+		asked[kind] = align;
+	return plain_alloc(ctx, kind, size, align, address);
+}
+
+Test(place, a_region_has_the_alignment_of_its_widest_section_wherever_that_is)
+{
+	static const size_t aligns[3][3] = {{64, 8, 1}, {8, 64, 1}, {1, 8, 64}};
+	struct world *world = world_new("");
+
+	plain_alloc = world->ops.alloc;
+	world->ops.alloc = asking_alloc;
+	for (unsigned i = 0; i < 3; i++) {
+		struct object *object = object_new();
+
+		for (unsigned k = 0; k < 3; k++)
+			object_section(object, ".data", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE,
+				       aligns[i][k], "12345678", 8);
+		world_unload(world, world_load_object(world, "it", object));
+		cr_expect_eq(asked[KRTLD_DATA], 64, "row %u: %zu", i, asked[KRTLD_DATA]);
+	}
+}
+
+/* Whatever else it is; a copy of the flag on a section that is not loaded does not matter. */
+Test(place, a_thread_local_section_is_refused_by_name)
+{
+	static const unsigned flags[] = {SHF_WRITE, 0, SHF_EXECINSTR};
+	struct world *world = world_new("");
+	struct object *object;
+
+	for (unsigned i = 0; i < 6; i++) {
+		object = object_new();
+		object_section(object, ".tdata", i < 3 ? SHT_PROGBITS : SHT_NOBITS,
+			       SHF_ALLOC | SHF_TLS | flags[i % 3], 8, "12345678", 8);
+		world_refuse_object(world, "it", object, KRTLD_E_TYPE);
+		cr_expect_str_eq(world->reports[0].section, ".tdata");
+	}
+	object = object_new();
+	object_section(object, ".tdata", SHT_PROGBITS, SHF_TLS, 8, "12345678", 8);
+	world_unload(world, world_load_object(world, "it", object));
+}

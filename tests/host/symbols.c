@@ -420,3 +420,19 @@ Test(symbols, without_a_machine_a_stub_is_a_function_like_any_other)
 	world_unload(world, module);
 	world_expect_empty(world);
 }
+
+/* The first definition counts, and what the surroundings know comes after all of them. */
+Test(symbols, what_a_module_exports_comes_before_the_surroundings)
+{
+	struct world *world = world_new("");
+	struct krtld_module *module = define(world, "first", "known", STB_GLOBAL), *user;
+
+	world_external(world, "known", 0x1234);
+	user = world_load_object(world, "user", refer("known", STB_GLOBAL));
+	cr_expect_eq(pointer(user, 0), world_symbol(module, "known"));
+	cr_expect_eq(module->users, 1);
+	world_unload(world, user);
+	world_unload(world, module);
+	user = world_load_object(world, "user", refer("known", STB_GLOBAL));
+	cr_expect_eq(pointer(user, 0), 0x1234, "the twin: nothing else defines it");
+}
