@@ -93,10 +93,12 @@ static bool copy_names(struct krtld_load *load)
 	char *names =
 	    krtld_pool_alloc(load->krtld, object->name, &module->private->pool,
 			     symbols + object->section_names_size + 1 + name.length + 1, 1);
-	char *sections = names + symbols, *own = sections + object->section_names_size + 1;
+	char *sections, *own;
 
 	if (!names)
 		return false;
+	sections = names + symbols;
+	own = sections + object->section_names_size + 1;
 	if (object->strings_size)
 		memcpy(names, object->strings, object->strings_size);
 	if (object->section_names_size)
