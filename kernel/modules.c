@@ -18,7 +18,8 @@ static struct archive archive;
 /* Loaded at boot, as on illumos: the debugger's disassembler, and the tracer. */
 static const char *const at_boot[] = {"capstone", "dtrace"};
 
-/* A copy of a module's object, aligned, for as long as it is being loaded. */
+/* A copy of a module's object, aligned, for as long as it is asked what the module needs. krtld reads
+ * the archive where it is. */
 struct object {
 	size_t size; /* bytes of all this */
 	uint8_t bytes[] __attribute__((aligned(16)));
@@ -221,6 +222,8 @@ static const struct krtld_module *load_one(const char *name, struct request *req
 {
 	struct krtld_module *module = NULL;
 	struct object *object;
+	struct archive file;
+	bool ready;
 
 	for (unsigned i = 0; i < request->depth; i++)
 		if (strcmp(request->loading[i], name) == 0) {
@@ -236,9 +239,10 @@ static const struct krtld_module *load_one(const char *name, struct request *req
 	if (!object)
 		return NULL;
 	request->loading[request->depth++] = name;
-	if (load_needs(name, depends_on(object), request))
-		module = krtld_load(&krtld, name, object->bytes, object->size - sizeof(*object));
+	ready = load_needs(name, depends_on(object), request);
 	forget_object(object);
+	if (ready && find_object(name, &file))
+		module = krtld_load(&krtld, name, file.bytes, file.size);
 	request->depth--;
 	if (module && request->n < NEEDS_MAX)
 		request->loaded[request->n++] = module;

@@ -77,28 +77,19 @@
 
 /* ---- A module's memory ---- */
 
-/* A module, in the first block of its own pool. */
+/* A module, in the first block of its own pool; its sections and its names follow. */
 struct body {
 	struct krtld_module module;
 	struct krtld_private own;
 };
 
 /* Copies the names of the module, its symbols and sections: the file will be gone. */
-static bool copy_names(struct krtld_load *load)
+static void copy_names(struct krtld_module *module, const struct krtld_object *object, char *names)
 {
-	const struct krtld_object *object = load->object;
-	struct krtld_module *module = load->module;
 	struct krtld_key name = krtld_key_of(object->name);
-	uint64_t symbols = object->strings_size ? object->strings_size : 1;
-	char *names =
-	    krtld_pool_alloc(load->krtld, object->name, &module->private->pool,
-			     symbols + object->section_names_size + 1 + name.length + 1, 1);
-	char *sections, *own;
+	char *sections = names + (object->strings_size ? object->strings_size : 1);
+	char *own = sections + object->section_names_size + 1;
 
-	if (!names)
-		return false;
-	sections = names + symbols;
-	own = sections + object->section_names_size + 1;
 	if (object->strings_size)
 		memcpy(names, object->strings, object->strings_size);
 	if (object->section_names_size)
@@ -113,27 +104,29 @@ static bool copy_names(struct krtld_load *load)
 						      .length = name.length,
 						      .hash = name.hash,
 						      .symbol = KRTLD_NO_SYMBOL};
-	return true;
 }
 
 /* A module of which nothing is known but its names. */
 static bool create(struct krtld_load *load)
 {
+	const struct krtld_object *object = load->object;
 	struct krtld_pool pool = {NULL};
+	uint64_t names = object->strings_size + object->section_names_size +
+			 krtld_key_of(object->name).length + 3;
+	uint64_t sections = object->nsections * sizeof(struct krtld_section);
 	struct body *body =
-	    krtld_pool_alloc(load->krtld, load->object->name, &pool, 1, sizeof *body);
+	    krtld_pool_alloc(load->krtld, object->name, &pool, sizeof *body + sections + names, 1);
 	struct krtld_module *module;
 
 	if (!body)
 		return false;
 	module = load->module = &body->module;
-	module->name = load->object->name;
 	module->private = &body->own;
 	module->private->pool = pool;
-	module->nsections = load->object->nsections;
-	module->sections = krtld_pool_alloc(load->krtld, module->name, &module->private->pool,
-					    module->nsections, sizeof *module->sections);
-	return module->sections && copy_names(load);
+	module->nsections = object->nsections;
+	module->sections = (struct krtld_section *)(body + 1);
+	copy_names(module, object, (char *)(module->sections + module->nsections));
+	return true;
 }
 
 /* Takes it out of the list of modules and the table of names, and from what it uses. */

@@ -142,20 +142,13 @@ void krtld_names_undo(struct krtld *krtld)
 	names->before = (struct krtld_buckets){NULL, 0, {NULL}};
 }
 
-/* The stubs' names. They are copied: a boot program's patch table does not outlive it. */
-static bool add_stubs(struct krtld *krtld, const char *module, const struct hot_table *table)
+/* The stubs' names, into memory after the structure. They are copied: a boot program's patch table
+ * does not outlive it. */
+static void add_stubs(struct krtld_names *names, const struct hot_table *table)
 {
-	struct krtld_names *names = krtld->names;
-	struct krtld_entry *entries =
-	    krtld_pool_alloc(krtld, module, &names->pool, table->nhotinlines, sizeof *entries);
-	uint64_t size = 0;
-	char *text;
+	struct krtld_entry *entries = (struct krtld_entry *)(names + 1);
+	char *text = (char *)(entries + table->nhotinlines);
 
-	for (uint32_t i = 0; i < table->nhotinlines; i++)
-		size += krtld_length(table->hotinlines[i].name) + 1;
-	text = entries ? krtld_pool_alloc(krtld, module, &names->pool, size, 1) : NULL;
-	if (!text)
-		return false;
 	for (uint32_t i = 0; i < table->nhotinlines; i++) {
 		struct krtld_key key = krtld_key_of(table->hotinlines[i].name);
 
@@ -169,25 +162,29 @@ static bool add_stubs(struct krtld *krtld, const char *module, const struct hot_
 		text += key.length + 1;
 	}
 	names->nentries = table->nhotinlines;
-	return true;
 }
 
 /* An empty table, but for the stubs. */
 static bool create(struct krtld *krtld, const char *module)
 {
 	const struct hot_table *table = krtld->machine ? krtld->machine->table : NULL;
+	uint32_t nstubs = table ? table->nhotinlines : 0;
+	uint64_t size = sizeof(struct krtld_names) + nstubs * sizeof(struct krtld_entry);
 	struct krtld_pool pool = {NULL};
-	struct krtld_names *names = krtld_pool_alloc(krtld, module, &pool, 1, sizeof *names);
 
-	if (!names)
+	for (uint32_t i = 0; i < nstubs; i++)
+		size += krtld_length(table->hotinlines[i].name) + 1;
+	krtld->names = krtld_pool_alloc(krtld, module, &pool, size, 1);
+	if (!krtld->names)
 		return false;
-	names->pool = pool;
-	krtld->names = names;
-	if (enlarge(krtld, module, table ? table->nhotinlines : 0) &&
-	    (!table || add_stubs(krtld, module, table)))
-		return true;
-	krtld_names_free(krtld);
-	return false;
+	krtld->names->pool = pool;
+	if (!enlarge(krtld, module, nstubs)) {
+		krtld_names_free(krtld);
+		return false;
+	}
+	if (table)
+		add_stubs(krtld->names, table);
+	return true;
 }
 
 bool krtld_names_grow(struct krtld *krtld, const char *module, uint32_t nentries)

@@ -146,7 +146,8 @@ static bool copy_sections(struct krtld_object *object, const struct elf64_ehdr *
 	if (*names >= count)
 		return bad(object, offsetof(struct elf64_ehdr, e_shstrndx),
 			   "no such section (e_shstrndx)", *names, count - 1);
-	shdrs = krtld_pool_alloc(object->krtld, object->name, &object->pool, count, sizeof *shdrs);
+	shdrs = krtld_pool_alloc(object->krtld, object->name, &object->pool, count,
+				 sizeof *shdrs + sizeof *object->relocs);
 	if (!shdrs)
 		return false;
 	memcpy(shdrs, object->file + ehdr->e_shoff, count * sizeof zero);
@@ -475,11 +476,9 @@ static bool add_table(const struct krtld_object *object, struct krtld_relocs *re
 
 static bool check_tables(struct krtld_object *object)
 {
-	struct krtld_relocs *relocs = krtld_pool_alloc(object->krtld, object->name, &object->pool,
-						       object->nsections, sizeof *relocs);
+	/* There is room after the section headers. */
+	struct krtld_relocs *relocs = (struct krtld_relocs *)(object->shdrs + object->nsections);
 
-	if (!relocs)
-		return false;
 	for (uint32_t i = 1; i < object->nsections; i++) {
 		if (object->shdrs[i].sh_type == SHT_RELA && !add_table(object, relocs, i))
 			return false;

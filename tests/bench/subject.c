@@ -277,7 +277,7 @@ void subject_open(struct subject *subject, const char *folder, const char *path)
 
 	*subject = (struct subject){.name = slash ? slash + 1 : path};
 	subject->file = read_file(path, &subject->size);
-	arena_open(&subject->arena, 4 * subject->size + ((size_t)16 << 20));
+	arena_open(&subject->arena, 8 * subject->size + ((size_t)32 << 20));
 	subject->krtld.ops = &ops;
 	subject->krtld.ctx = &subject->arena;
 	load_unix(subject, folder);
@@ -291,7 +291,7 @@ void subject_open(struct subject *subject, const char *folder, const char *path)
 	prepare(subject, module);
 	if (!krtld_unload(&subject->krtld, module))
 		give_up(path, "does not unload");
-	arena_reset(&subject->arena);
+	subject->arena.kept = subject->arena.used; /* the table of names may have grown */
 }
 
 void subject_close(struct subject *subject)

@@ -16,7 +16,7 @@ struct arena {
 	uint8_t *bytes;
 	size_t size; /* bytes */
 	size_t used;
-	size_t kept; /* of these, what stays: unix */
+	size_t kept; /* of these, what stays: unix, and the table of names */
 };
 
 /* Kernels have their modules in the last 2 GiB; nothing of what is loaded here ever runs. */
