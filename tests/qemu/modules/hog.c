@@ -1,7 +1,7 @@
 /* Takes all memory but a few pages, until it is unloaded. */
 #include "kernel/defs.h"
 
-#define LEFT 12 /* pages: enough to begin to load a module, not enough to load it */
+#define LEFT 6 /* pages: enough to begin to load a module, not enough to load it */
 
 static uint64_t taken; /* the last page; each holds the address of the one before */
 
