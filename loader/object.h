@@ -165,8 +165,8 @@ uint32_t krtld_next_placed(const struct krtld_object *object, const struct krtld
 			   uint32_t at);
 
 /* Slots that the object's relocations need in the GOT: one for each symbol that is referred to
- * through it. *wanted: whether the GOT must have an address, slots or not. numbers: [nsymbols], the
- * number of each symbol's slot from 1, 0 for none, zeroed before; or NULL. */
+ * through it. *wanted: whether the GOT must have an address, slots or not. numbers: [nsymbols], zeroed
+ * before; becomes the number of each symbol's slot from 1, 0 for none. */
 uint32_t krtld_count_slots(const struct krtld_object *object, uint32_t *numbers, bool *wanted);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * What the two files that read an object share. Private to object.c and object_symbols.c.
+ * What the two files that read an object share, and what of it the load needs once more: sets, and the
+ * bytes of names that were read. Private to loader/.
  */
 #ifndef HOTINLINE_LOADER_OBJECT_PARTS_H
 #define HOTINLINE_LOADER_OBJECT_PARTS_H
